@@ -1,0 +1,1 @@
+"""People, roles and the one policy that every door asks."""

@@ -1,0 +1,1 @@
+"""The bytes that Yjs clients speak, without sockets, clock or documents."""

@@ -1,0 +1,74 @@
+"""What can go wrong in the store, as classes that carry what the caller needs to act.
+
+StoreError
+├── StoreUnavailableError     the database does not answer (yet); try again
+├── NotFoundError             no such row, or none that may be known
+├── ConflictError             a unique name or id is taken
+├── InvalidValueError         a check of the schema refused a value
+├── SchemaMismatchError       the database is not at this version's schema
+└── EmbeddedServerError       the embedded PostgreSQL cannot be started
+    └── DataDirectoryBusyError    another server holds the folder
+"""
+
+from uuid import UUID
+
+
+class StoreError(Exception):
+    """Something the store could not do."""
+
+
+class StoreUnavailableError(StoreError):
+    """The database does not answer; nothing was changed, or it is unknown whether it was."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the database does not answer: {reason}")
+        self.reason = reason
+
+
+class NotFoundError(StoreError):
+    """There is no such entity."""
+
+    def __init__(self, kind: str, id: UUID) -> None:  # noqa: A002 - the entity's id is its id
+        super().__init__(f"there is no {kind} {id}")
+        self.kind = kind
+        self.id = id
+
+
+class ConflictError(StoreError):
+    """A value that must be unique is taken."""
+
+    def __init__(self, constraint: str, detail: str) -> None:
+        super().__init__(detail)
+        self.constraint = constraint
+
+
+class InvalidValueError(StoreError):
+    """A check of the schema refused a value."""
+
+    def __init__(self, constraint: str, detail: str) -> None:
+        super().__init__(detail)
+        self.constraint = constraint
+
+
+class SchemaMismatchError(StoreError):
+    """The database is not at the schema of this version."""
+
+    def __init__(self, pending: tuple[str, ...]) -> None:
+        super().__init__(
+            f"the database lacks {len(pending)} migration(s), first {pending[0]}; run `layercake migrate`"
+        )
+        self.pending = pending
+
+
+class EmbeddedServerError(StoreError):
+    """The embedded PostgreSQL cannot be started; the message says what to do."""
+
+
+class DataDirectoryBusyError(EmbeddedServerError):
+    """Another server holds the data directory."""
+
+    def __init__(self, directory: str) -> None:
+        super().__init__(
+            f"another Layercake server is using {directory}; stop it, or choose another folder with --data-dir"
+        )
+        self.directory = directory

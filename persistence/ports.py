@@ -1,0 +1,53 @@
+"""What live editing asks of the store, as narrow protocols."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from persistence.records import Operation
+
+
+class CommitListener(Protocol):
+    """Whoever appended operations and waits for their commit."""
+
+    def committed(self, operations: int) -> None:
+        """The next `operations` of those appended, in order, are committed."""
+
+    def refused(self, operations: int) -> None:
+        """The next `operations` of those appended will never be stored: their graph is gone."""
+
+
+class OperationLog(Protocol):
+    """The durable log of updates."""
+
+    def append(self, operation: Operation, listener: CommitListener) -> None:
+        """Take `operation` for the next flush; `listener` hears of its commit, in order."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more bytes wait for their commit than the log should hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentChunk:
+    """Part of a stored document, to be applied in order.
+
+    `updates` are Yjs v1 updates; `pending` are raw updates stored before one they depend on,
+    which may or may not be applicable once the whole document is loaded.
+    """
+
+    updates: tuple[bytes, ...]
+    pending: tuple[bytes, ...] = ()
+
+
+class DocumentStore(Protocol):
+    """Where rooms get their documents from."""
+
+    def open(self, graph_id: UUID) -> AbstractAsyncContextManager[AsyncIterator[DocumentChunk]]:
+        """Read one consistent state of a graph: compacted state first, then the rows after it.
+
+        Raises NotFoundError for an unknown graph and StoreUnavailableError when the store
+        cannot answer; it never stands for an empty document.
+        """

@@ -1,0 +1,55 @@
+"""Rows as frozen objects: what the store hands out and takes in."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+GraphType = Literal["data", "reference", "computed", "plan", "chain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A group's folder of graphs."""
+
+    id: UUID
+    name: str
+    description: str | None
+    group_id: UUID
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A graph's own row, without its document."""
+
+    id: UUID
+    project_id: UUID
+    name: str
+    description: str | None
+    graph_type: GraphType
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One accepted update on its way into `crdt_operations`.
+
+    `update` is the raw Yjs v1 update as it was received. `vector_clock` is JSON text
+    `{client id: clock after}` of the clients it advances. `client_id` is the first of them,
+    or the session's last known one for a pure delete, or empty. `applied_at` is None while
+    the operation waits for one it depends on. `settles` are the raw updates of earlier
+    pending operations that this one made applicable.
+    """
+
+    graph_id: UUID
+    update: bytes
+    vector_clock: str
+    user_id: UUID
+    session_id: str
+    client_id: str
+    created_at: datetime
+    applied_at: datetime | None
+    settles: tuple[bytes, ...] = ()

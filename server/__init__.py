@@ -1,0 +1,1 @@
+"""The composition root: settings, commands, HTTP routes, logs and metrics."""

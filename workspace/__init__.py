@@ -1,0 +1,1 @@
+"""What surrounds a graph: projects, and tables that become graphs."""
