@@ -6,6 +6,7 @@ StoreError
 ├── ConflictError             a unique name or id is taken
 ├── InvalidValueError         a check of the schema refused a value
 ├── SchemaMismatchError       the database is not at this version's schema
+├── MigrationError            a migration could not be applied or taken back
 └── EmbeddedServerError       the embedded PostgreSQL cannot be started
     └── DataDirectoryBusyError    another server holds the folder
 """
@@ -54,10 +55,18 @@ class SchemaMismatchError(StoreError):
     """The database is not at the schema of this version."""
 
     def __init__(self, pending: tuple[str, ...]) -> None:
-        super().__init__(
-            f"the database lacks {len(pending)} migration(s), first {pending[0]}; run `layercake migrate`"
-        )
+        super().__init__(f"the database lacks {len(pending)} migration(s), first {pending[0]}; run `layercake migrate`")
         self.pending = pending
+
+
+class MigrationError(StoreError):
+    """A migration could not be applied or taken back; those before it stay as they are."""
+
+    def __init__(self, migration: str | None, reason: str) -> None:
+        what = f"the migration {migration}" if migration else "the migration"
+        super().__init__(f"{what} failed: {reason}; cure that and run `layercake migrate` again")
+        self.migration = migration
+        self.reason = reason
 
 
 class EmbeddedServerError(StoreError):

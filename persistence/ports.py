@@ -1,6 +1,6 @@
 """What live editing asks of the store, as narrow protocols."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -28,6 +28,12 @@ class OperationLog(Protocol):
     @property
     def is_full(self) -> bool:
         """Whether more bytes wait for their commit than the log should hold."""
+
+    def when_there_is_room(self, callback: Callable[[], None]) -> None:
+        """Call back once, as soon as a commit has left the log at most half full."""
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Wait until everything taken is committed; return False if that takes longer."""
 
 
 @dataclass(frozen=True, slots=True)

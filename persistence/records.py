@@ -5,6 +5,14 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+SYSTEM_USER_ID = UUID("00000000-0000-7000-8000-000000000001")
+"""Owns what no person did."""
+
+ANONYMOUS_USER_ID = UUID("00000000-0000-7000-8000-000000000002")
+"""Whoever uses a server that is open, or its command line; admin of EVERYONE_GROUP_ID."""
+
+EVERYONE_GROUP_ID = UUID("00000000-0000-7000-8000-000000000003")
+
 GraphType = Literal["data", "reference", "computed", "plan", "chain"]
 
 
@@ -31,6 +39,15 @@ class Graph:
     graph_type: GraphType
     created_at: datetime
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Retitle:
+    """A new name and description; a `name` of None keeps the old one."""
+
+    name: str | None
+    description: str | None
+    keep_description: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,146 @@
+"""What all websocket connections of this process share: settings, the hub, the heartbeat, the end."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from collab.doorkeeper import Doorkeeper
+from collab.hub import Hub
+from collab.turns import Turns
+
+
+class EdgeSettings(NamedTuple):
+    """What bounds a connection."""
+
+    message_bytes: int = 16 * 1024 * 1024
+    """The largest message; a larger one closes its connection with 4413."""
+    direct_bytes: int = 16 * 1024
+    """Up to here a message is processed as it arrives; larger ones take turns."""
+    write_buffer_bytes: int = 256 * 1024
+    """From this many unsent bytes on a client is behind: nothing more is queued for it."""
+    outstanding_acknowledgements: int = 1_000
+    """From this many on a client is not read from until it has got half of them."""
+    join_timeout_s: float = 40.0
+    """How long admission and loading may take together."""
+    close_timeout_s: float = 5.0
+    """How long a client may take to answer a close before its socket is cut."""
+    tick_s: float = 5.0
+    """How often connections are looked over."""
+    silent_ticks: int = 4
+    """After this many ticks without a message a client is sent an empty presence (it gives up after 30 s)."""
+    deaf_ticks: int = 6
+    """After this many ticks without a byte a client is pinged, after twice as many it is cut."""
+
+
+@dataclass(slots=True)
+class ConnectionReport:
+    """What is known of a connection when it ends."""
+
+    connection_id: str = ""
+    graph_id: UUID | None = None
+    user_id: UUID | None = None
+    read_only: bool = False
+    status: int = 101
+    close_code: int | None = None
+    close_reason: str = ""
+    messages: int = 0
+    received_bytes: int = 0
+    sent_bytes: int = 0
+    times_behind: int = 0
+    duration_s: float = 0.0
+
+
+class Tended(Protocol):
+    """A connection as the edge sees it."""
+
+    def tick(self) -> None:
+        """Look after liveness."""
+
+    def stop_reading(self) -> None:
+        """Take in nothing more."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Say goodbye."""
+
+
+@dataclass(slots=True)
+class EdgeStatistics:
+    """Counters since the start."""
+
+    connections: int = 0
+    refused: int = 0
+    messages: int = 0
+    malformed: int = 0
+    received_bytes: int = 0
+    sent_bytes: int = 0
+    times_behind: int = 0
+
+
+@dataclass(slots=True)
+class Edge:
+    """The shared part of every connection. `ended` is told of each connection's end, once."""
+
+    hub: Hub
+    doorkeeper: Doorkeeper
+    new_id: Callable[[], str]
+    ended: Callable[[ConnectionReport], None]
+    settings: EdgeSettings = field(default_factory=EdgeSettings)
+    turns: Turns = field(default_factory=Turns)
+    connections: set[Tended] = field(default_factory=set)
+    statistics: EdgeStatistics = field(default_factory=EdgeStatistics)
+    _empty: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._empty.set()
+
+    async def run(self) -> None:
+        """Look after liveness until cancelled."""
+        while True:
+            await asyncio.sleep(self.settings.tick_s)
+            for connection in list(self.connections):
+                connection.tick()
+
+    async def stop(self, timeout_s: float) -> bool:
+        """Take in nothing more, store all that came in, then close everyone with 1012.
+
+        Returns False if not everything could be committed within `timeout_s`.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        for connection in list(self.connections):
+            connection.stop_reading()
+        is_stored = False
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self.turns.finish()
+                self.hub.flush(asyncio.get_running_loop().time())
+                is_stored = await self.hub.log.drain(deadline - asyncio.get_running_loop().time())
+        except TimeoutError:
+            pass
+        for connection in list(self.connections):
+            connection.close(1012, "the server is restarting")
+        return is_stored
+
+    def opened(self, connection: Tended) -> None:
+        """Take `connection` into care."""
+        self.connections.add(connection)
+        self.statistics.connections += 1
+        self._empty.clear()
+
+    def gone(self, connection: Tended, report: ConnectionReport) -> None:
+        """Let go of `connection`, which has ended."""
+        self.connections.discard(connection)
+        self.statistics.sent_bytes += report.sent_bytes
+        if not self.connections:
+            self._empty.set()
+        self.ended(report)
+
+    async def closed(self, timeout_s: float) -> bool:
+        """Wait until every connection has ended; return False if that takes longer than `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._empty.wait()
+        except TimeoutError:
+            return False
+        return True

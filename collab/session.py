@@ -1,0 +1,54 @@
+"""One client's part in a room: who it is, what it may, what it still waits for."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import UUID
+
+from collab.wire.state_vector import StateVector
+
+
+class Peer(Protocol):
+    """The client's end of the line. None of its methods waits."""
+
+    def send(self, frames: bytes) -> None:
+        """Send one or more whole websocket frames."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Say goodbye with a close code; nothing is sent afterwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The client reads as fast as the room writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """The client reads too slowly: nothing is queued for it, it knows the document up to here."""
+
+    known: StateVector
+
+
+@dataclass(eq=False, slots=True)
+class Session:
+    """A client that joined a room."""
+
+    id: str
+    user_id: UUID
+    read_only: bool
+    peer: Peer
+    reading: Live | Behind = field(default_factory=Live)
+    has_asked: bool = False
+    """Whether its first Step1 came: before, it knows nothing of the document."""
+    last_client: str = ""
+    """The Yjs client id it wrote with last, as text."""
+    unsettled: int = 0
+    """Updates of this session that wait for one they depend on."""
+    acknowledgements: list[bytes] = field(default_factory=list)
+    """What to echo once nothing is unsettled, in order."""
+    awaiting: int = 0
+    """Acknowledgements it asked for and has not got."""
+    was_refused: bool = False
+    """Whether an update was refused: then it hears of no commit any more."""
+    was_asked: bool = False
+    """Whether it was asked for what its pending updates depend on."""

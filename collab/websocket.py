@@ -1,0 +1,305 @@
+"""The websocket edge of the y dialect: bytes from a socket to calls of a room, and back.
+
+The Sans-I/O protocol of `websockets` (RFC 6455) does the framing; frames to clients bypass it,
+serialised once for all. Compression is not negotiated for the same reason.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import cast
+
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from collab.document import PoisonedDocumentError
+from collab.doorkeeper import RefusedError
+from collab.edge import ConnectionReport, Edge
+from collab.pending import PendingFullError
+from collab.room import Room
+from collab.session import Session
+from collab.wire import sync
+from collab.wire.errors import MalformedError
+from collab.wire.frames import binary_frame
+from persistence.errors import NotFoundError, StoreUnavailableError
+
+BAD_MESSAGE = 4400
+TOO_LARGE = 4413
+_HEARTBEAT = binary_frame(sync.awareness(b"\x00"))
+_MAX_REASON_BYTES = 123  # RFC 6455 section 5.5: a control frame carries 125 bytes
+
+
+class _Framing(ServerProtocol):
+    """The protocol of `websockets`, with our close code for a message that is too large."""
+
+    def fail(self, code: CloseCode | int, reason: str = "") -> None:
+        super().fail(TOO_LARGE if code == CloseCode.MESSAGE_TOO_BIG else code, reason)
+
+    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
+        """Offered sub-protocols carry a token, and browsers insist on one of them in the answer."""
+        return subprotocols[0] if subprotocols else None
+
+
+class Connection(asyncio.Protocol):
+    """One client's socket, from the upgrade to its end. A `collab.session.Peer`."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+        self._loop = asyncio.get_running_loop()
+        self._framing = _Framing(max_size=edge.settings.message_bytes)
+        self._fragments: list[bytes] = []
+        self._backlog: deque[bytes] = deque()
+        self._paused_for: set[str] = set()
+        self._room: Room | None = None
+        self._session: Session | None = None
+        self._joining: asyncio.Task[None] | None = None
+        self._is_closing = self._is_lost = False
+        self._has_sent = self._has_received = True
+        self._silent_ticks = self._deaf_ticks = 0
+        self._report = ConnectionReport(connection_id=edge.new_id())
+        self._opened_at = self._loop.time()
+
+    # -- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take over a socket whose handshake request follows in `data_received`."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=self._edge.settings.write_buffer_bytes)
+        self._edge.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Process what a client sent, as far as it is whole frames."""
+        self._has_received = True
+        self._report.received_bytes += len(data)
+        self._edge.statistics.received_bytes += len(data)
+        self._framing.receive_data(data)
+        for event in self._framing.events_received():
+            if isinstance(event, Frame):
+                self._on_frame(event)
+            elif isinstance(event, Request):
+                self._on_request(event)
+        self._send_framing()
+        if self._edge.hub.log.is_full and not self._is_closing:
+            self._pause("log")
+            self._edge.hub.log.when_there_is_room(lambda: self._resume("log"))
+
+    def eof_received(self) -> None:
+        """The client sends nothing more; the transport closes."""
+        self._framing.receive_eof()
+        self._send_framing()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Leave the room once everything that arrived is processed."""
+        self._is_lost = self._is_closing = True
+        if self._joining is not None:
+            self._joining.cancel()
+        if not self._backlog:
+            self._leave()
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than it is written to."""
+        if self._room is not None and self._session is not None:
+            self._report.times_behind += 1
+            self._edge.statistics.times_behind += 1
+            self._room.fall_behind(self._session)
+
+    def resume_writing(self) -> None:
+        """The client has read what was under way to it."""
+        if self._room is not None and self._session is not None:
+            self._room.catch_up(self._session)
+
+    # -- Peer
+
+    def send(self, frames: bytes) -> None:
+        """Write whole websocket frames."""
+        if self._is_closing:
+            return
+        self._has_sent = True
+        self._report.sent_bytes += len(frames)
+        self._transport.write(frames)
+
+    def close(self, code: int, reason: str) -> None:
+        """Start the closing handshake; the socket is cut if the client does not answer in time."""
+        if self._is_closing:
+            return
+        self._is_closing = True
+        self._report.close_code, self._report.close_reason = code, reason
+        if self._framing.state is not State.OPEN:
+            self._transport.close()
+            return
+        self._framing.send_close(code, reason.encode()[:_MAX_REASON_BYTES].decode(errors="ignore"))
+        self._send_framing()
+        # The answer to a close must be read even if reading was paused.
+        self._transport.resume_reading()
+        self._loop.call_later(self._edge.settings.close_timeout_s, self._transport.abort)
+
+    # -- Tended
+
+    def tick(self) -> None:
+        """Send a message before a client gives up on us, a ping before we give up on it."""
+        self._silent_ticks = 0 if self._has_sent else self._silent_ticks + 1
+        self._deaf_ticks = 0 if self._has_received else self._deaf_ticks + 1
+        self._has_sent = self._has_received = False
+        if self._session is None or self._is_closing:
+            return
+        settings = self._edge.settings
+        if self._silent_ticks >= settings.silent_ticks:
+            self.send(_HEARTBEAT)
+        if self._paused_for:
+            self._deaf_ticks = 0
+        elif self._deaf_ticks == settings.deaf_ticks:
+            self._framing.send_ping(b"")
+            self._send_framing()
+        elif self._deaf_ticks >= 2 * settings.deaf_ticks:
+            self._transport.abort()
+
+    def stop_reading(self) -> None:
+        """Take in nothing more from this client."""
+        self._pause("stop")
+
+    # -- Waiting
+
+    def take_turn(self) -> bool:
+        """Process the first message of the backlog; return whether more wait."""
+        self._process(self._backlog.popleft())
+        if self._backlog:
+            return True
+        if self._is_lost:
+            self._leave()
+        else:
+            self._resume("turn")
+        return False
+
+    # -- joining
+
+    def _on_request(self, request: Request) -> None:
+        self._pause("join")
+        self._joining = self._loop.create_task(self._join(request), name=f"join {self._report.connection_id}")
+
+    async def _join(self, request: Request) -> None:
+        try:
+            async with asyncio.timeout(self._edge.settings.join_timeout_s):
+                admission = await self._edge.doorkeeper.admit(request)
+                room = await self._edge.hub.open(admission.graph_id)
+        except RefusedError as error:
+            self._refuse(error.status, error.detail)
+        except NotFoundError:
+            self._refuse(404, "there is no such graph")
+        except (StoreUnavailableError, TimeoutError):
+            self._refuse(503, "the database does not answer; try again")
+        else:
+            session = Session(self._report.connection_id, admission.user_id, admission.read_only, self)
+            self._enter(request, room, session)
+
+    def _enter(self, request: Request, room: Room, session: Session) -> None:
+        response = self._framing.accept(request)
+        self._framing.send_response(response)
+        self._report.graph_id, self._report.user_id = room.graph_id, session.user_id
+        self._report.status, self._report.read_only = response.status_code, session.read_only
+        self._send_framing()
+        if self._framing.state is State.OPEN:
+            self._room, self._session = room, session
+            self._edge.hub.join(room, session)
+        self._resume("join")
+
+    def _refuse(self, status: int, detail: str) -> None:
+        self._report.status, self._report.close_reason = status, detail
+        self._edge.statistics.refused += 1
+        response: Response = self._framing.reject(HTTPStatus(status), detail + "\n")
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            response.headers["Retry-After"] = "1"
+        self._framing.send_response(response)
+        self._send_framing()
+
+    def _leave(self) -> None:
+        if self._room is not None and self._session is not None:
+            self._edge.hub.leave(self._room, self._session, self._loop.time())
+        self._report.duration_s = self._loop.time() - self._opened_at
+        if self._report.close_code is None:
+            self._report.close_code = self._framing.close_code
+        self._edge.gone(self, self._report)
+
+    # -- messages
+
+    def _on_frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.BINARY and frame.fin:
+            self._on_message(bytes(frame.data))
+        elif frame.opcode in (Opcode.BINARY, Opcode.CONT):
+            self._fragments.append(bytes(frame.data))
+            if frame.fin:
+                message = b"".join(self._fragments)
+                self._fragments.clear()
+                self._on_message(message)
+        elif frame.opcode is Opcode.TEXT:
+            self._fail(BAD_MESSAGE, "text message: Yjs messages are binary")
+
+    def _on_message(self, message: bytes) -> None:
+        if self._backlog:
+            self._backlog.append(message)
+        elif len(message) > self._edge.settings.direct_bytes:
+            self._backlog.append(message)
+            self._pause("turn")
+            self._edge.turns.enter(self)
+        else:
+            self._process(message)
+
+    def _process(self, frame: bytes) -> None:
+        room, session = self._room, self._session
+        if room is None or session is None or (self._is_closing and not self._is_lost):
+            return
+        self._report.messages += 1
+        self._edge.statistics.messages += 1
+        try:
+            for message in sync.messages(frame):
+                self._dispatch(room, session, message)
+        except MalformedError as error:
+            self._edge.statistics.malformed += 1
+            self._fail(BAD_MESSAGE, str(error))
+        except PendingFullError as error:
+            self._fail(TOO_LARGE, str(error))
+        except PoisonedDocumentError as error:
+            self._fail(BAD_MESSAGE, str(error))
+            self._edge.hub.poisoned(room)
+
+    def _dispatch(self, room: Room, session: Session, message: sync.Message) -> None:
+        if isinstance(message, sync.Update):
+            room.receive_update(session, message.update, self._loop.time(), datetime.now(UTC))
+        elif isinstance(message, sync.Acknowledge):
+            room.acknowledge(session, message.frame)
+            if session.awaiting >= self._edge.settings.outstanding_acknowledgements:
+                self._pause("acknowledgements")
+        elif isinstance(message, sync.Awareness):
+            room.receive_presence(session, message.update, self._loop.time())
+        elif isinstance(message, sync.Step1):
+            room.answer_step1(session, message.state_vector)
+        else:
+            room.tell_everyone(session)
+
+    def _fail(self, code: int, reason: str) -> None:
+        self._backlog.clear()
+        self.close(code, reason)
+
+    # -- the transport
+
+    def _pause(self, reason: str) -> None:
+        if not self._paused_for and not self._is_closing:
+            self._transport.pause_reading()
+        self._paused_for.add(reason)
+
+    def _resume(self, reason: str) -> None:
+        self._paused_for.discard(reason)
+        if not self._paused_for and not self._is_closing:
+            self._transport.resume_reading()
+
+    def _send_framing(self) -> None:
+        for data in self._framing.data_to_send():
+            if data:
+                self._transport.write(data)
+            else:
+                self._is_closing = True
+                self._transport.close()

@@ -1,0 +1,16 @@
+"""Binary websocket frames from the server, serialised once and written to many transports.
+
+Source: RFC 6455 section 5.2; frames from a server are not masked.
+"""
+
+_BINARY = 0x82  # FIN and opcode 2
+
+
+def binary_frame(payload: bytes) -> bytes:
+    """Return `payload` as one unfragmented binary frame."""
+    length = len(payload)
+    if length < 126:
+        return bytes((_BINARY, length)) + payload
+    if length < 65_536:
+        return bytes((_BINARY, 126)) + length.to_bytes(2) + payload
+    return bytes((_BINARY, 127)) + length.to_bytes(8) + payload

@@ -1,0 +1,113 @@
+"""The y-websocket dialect: messages of y-protocols, and message 102 of ours.
+
+One frame is one message, as clients before y-websocket 4 read it; several messages in one
+inbound frame are accepted. Source: y-protocols/sync.js, awareness.js, auth.js,
+y-websocket/src/y-websocket.js.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from collab.wire.errors import MalformedError
+from collab.wire.varuint import prefixed, read_bytes, read_varuint
+
+SYNC, AWARENESS, AUTH, QUERY_AWARENESS, ACKNOWLEDGE = 0, 1, 2, 3, 102
+STEP1, STEP2, UPDATE = 0, 1, 2
+_ACKNOWLEDGE_PREFIX = bytes((ACKNOWLEDGE,))
+
+
+@dataclass(frozen=True, slots=True)
+class Step1:
+    """What the client knows; it asks for the rest."""
+
+    state_vector: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A change, or (as the answer to a Step1 of ours) all that we lack."""
+
+    update: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Awareness:
+    """Presence of one or more clients."""
+
+    update: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class QueryAwareness:
+    """The client asks for all presence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """The client asks to hear `frame` again once all it sent before is committed."""
+
+    frame: bytes
+
+
+Message = Step1 | Update | Awareness | QueryAwareness | Acknowledge
+
+
+def messages(frame: bytes) -> Iterator[Message]:
+    """Yield the messages of one inbound frame, in order.
+
+    Raises MalformedError at the first byte that is none. Message types that are not known are
+    skipped with the rest of their frame, as the reference server does.
+    """
+    position = 0
+    try:
+        while position < len(frame):
+            kind, position = read_varuint(frame, position)
+            if kind == SYNC:
+                step = frame[position]
+                content, position = read_bytes(frame, position + 1)
+                yield _sync_message(step, content)
+            elif kind == AWARENESS:
+                content, position = read_bytes(frame, position)
+                yield Awareness(content)
+            elif kind == QUERY_AWARENESS:
+                yield QueryAwareness()
+            elif kind == ACKNOWLEDGE:
+                yield Acknowledge(_ACKNOWLEDGE_PREFIX + frame[position:])
+                return
+            else:
+                return
+    except IndexError:
+        raise MalformedError("the message ends early") from None
+
+
+def _sync_message(step: int, content: bytes) -> Step1 | Update:
+    if step == STEP1:
+        return Step1(content)
+    if step in (STEP2, UPDATE):
+        return Update(content)
+    raise MalformedError(f"sync step {step} is unknown")
+
+
+def step1(state_vector: bytes) -> bytes:
+    """Ask for everything beyond `state_vector`."""
+    return b"\x00\x00" + prefixed(state_vector)
+
+
+def step2(update: bytes) -> bytes:
+    """Answer a Step1."""
+    return b"\x00\x01" + prefixed(update)
+
+
+def update(content: bytes) -> bytes:
+    """Tell a change."""
+    return b"\x00\x02" + prefixed(content)
+
+
+def awareness(content: bytes) -> bytes:
+    """Tell presence."""
+    return b"\x01" + prefixed(content)
+
+
+def permission_denied(reason: str) -> bytes:
+    """Tell that a change was refused (y-protocols/auth.js `writePermissionDenied`)."""
+    return b"\x02\x00" + prefixed(reason.encode())

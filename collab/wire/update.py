@@ -1,0 +1,285 @@
+"""The walk: one pass over a Yjs v1 update before it may touch a document.
+
+It is the guard (yrs can be brought down by its input: lengths, text and nesting are checked
+here) and yields what the log and the acknowledgement need: how far the update advances each
+client and how far its deletions reach.
+
+Source: yjs/src/utils/encoding.js `writeClientsStructs`, yjs/src/utils/DeleteSet.js,
+yjs/src/structs/*.js, and lib0/encoding.js `writeAny`. What Yjs 13 cannot read is refused.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from collab.wire.errors import MalformedError, NestingError
+from collab.wire.varuint import read_varuint
+
+MAX_VALUE_DEPTH = 64
+"""How deep plain JSON values may nest."""
+
+MAX_CLOCK = 2**31 - 1
+"""The highest clock of a client: yrs counts in 32 bits."""
+
+
+class Shape(NamedTuple):
+    """What an update does, in clocks."""
+
+    struct_ends: dict[int, int]
+    """For each client with structs in the update: the clock after its last one."""
+    delete_ends: dict[int, int]
+    """For each client with deletions: the clock after the last deleted struct."""
+    has_nested_types: bool
+    """Whether a shared type is created inside another that is no root."""
+
+
+class Item(NamedTuple):
+    """One item of an update as `trace` lists it, enough to tell how deep it lies."""
+
+    client: int
+    clock: int
+    length: int
+    is_type: bool
+    anchor: tuple[int, int] | None
+    """The id of its parent or of a neighbour; None directly below a root."""
+    anchor_is_parent: bool
+
+
+def walk(update: bytes, trace: list[Item] | None = None) -> Shape:
+    """Check the whole of `update` and return its shape; `trace`, if given, gets every item in order.
+
+    Raises MalformedError, naming what is wrong, for anything that is not exactly one update.
+    """
+    try:
+        ends, nested, position = _walk_structs(update, trace)
+        delete_ends, position = _walk_deletes(update, position)
+    except IndexError:
+        raise MalformedError("the update ends early") from None
+    except UnicodeDecodeError:
+        raise MalformedError("text in the update is not UTF-8") from None
+    if position != len(update):
+        raise MalformedError(f"{abs(len(update) - position)} bytes too many or missing at the end of the update")
+    return Shape(ends, delete_ends, nested)
+
+
+def _walk_structs(data: bytes, trace: list[Item] | None) -> tuple[dict[int, int], bool, int]:
+    clients, position = read_varuint(data, 0)
+    ends: dict[int, int] = {}
+    nested = False
+    for _ in range(clients):
+        structs, position = read_varuint(data, position)
+        client, position = read_varuint(data, position)
+        clock, position = read_varuint(data, position)
+        if client in ends or not structs:
+            raise MalformedError(f"client {client} is listed twice or without structs")
+        end = 0
+        for _ in range(structs):
+            info = data[position]
+            position += 1
+            kind = info & 31
+            if kind in (_GC, _SKIP):
+                length, position = read_varuint(data, position)
+                has_type = False
+            else:
+                length, position, has_type = _walk_item(data, position, info, client, clock, trace)
+                nested = nested or has_type
+            if not length:
+                raise MalformedError("a struct has no length")
+            clock += length
+            if kind != _SKIP:
+                end = clock
+        if clock > MAX_CLOCK:
+            raise MalformedError(f"the clock of client {client} passes {MAX_CLOCK}")
+        ends[client] = end
+    return ends, nested, position
+
+
+def _walk_item(
+    data: bytes, position: int, info: int, client: int, clock: int, trace: list[Item] | None
+) -> tuple[int, int, bool]:
+    """Return the item's length, the position after it, and whether it is a type below no root."""
+    anchor: tuple[int, int] | None = None
+    is_parent = False
+    if info & 0xC0:
+        if info & 0x80:
+            anchor_client, position = read_varuint(data, position)
+            anchor_clock, position = read_varuint(data, position)
+            anchor = (anchor_client, anchor_clock)
+        if info & 0x40:
+            right_client, position = read_varuint(data, position)
+            right_clock, position = read_varuint(data, position)
+            anchor = anchor or (right_client, right_clock)
+    else:
+        anchor, position = _walk_parent(data, position, info)
+        is_parent = anchor is not None
+    kind = info & 31
+    content = _CONTENTS.get(kind)
+    if content is None:
+        raise MalformedError(f"content kind {kind} is unknown")
+    length, position = content(data, position)
+    is_type = kind == _TYPE
+    if trace is not None:
+        trace.append(Item(client, clock, length, is_type, anchor, is_parent))
+    return length, position, is_type and anchor is not None
+
+
+def _walk_parent(data: bytes, position: int, info: int) -> tuple[tuple[int, int] | None, int]:
+    is_root = data[position]
+    position += 1
+    anchor = None
+    if is_root == 1:
+        _, position = _text(data, position)
+    elif is_root == 0:
+        client, position = read_varuint(data, position)
+        clock, position = read_varuint(data, position)
+        anchor = (client, clock)
+    else:
+        raise MalformedError("an item's parent is neither a root nor an item")
+    if info & 0x20:
+        _, position = _text(data, position)
+    return anchor, position
+
+
+def _walk_deletes(data: bytes, position: int) -> tuple[dict[int, int], int]:
+    clients, position = read_varuint(data, position)
+    ends: dict[int, int] = {}
+    for _ in range(clients):
+        client, position = read_varuint(data, position)
+        ranges, position = read_varuint(data, position)
+        end = ends.get(client, 0)
+        for _ in range(ranges):
+            clock, position = read_varuint(data, position)
+            length, position = read_varuint(data, position)
+            end = max(end, clock + length)
+        if end > MAX_CLOCK:
+            raise MalformedError(f"a deletion of client {client} passes clock {MAX_CLOCK}")
+        if end:
+            ends[client] = end
+    return ends, position
+
+
+def _text(data: bytes, position: int) -> tuple[str, int]:
+    length, position = read_varuint(data, position)
+    end = position + length
+    return data[position:end].decode(), end
+
+
+def _deleted(data: bytes, position: int) -> tuple[int, int]:
+    return read_varuint(data, position)
+
+
+def _json(data: bytes, position: int) -> tuple[int, int]:
+    count, position = read_varuint(data, position)
+    for _ in range(count):
+        _, position = _embed(data, position)
+    return count, position
+
+
+def _binary(data: bytes, position: int) -> tuple[int, int]:
+    length, position = read_varuint(data, position)
+    return 1, position + length
+
+
+def _string(data: bytes, position: int) -> tuple[int, int]:
+    text, position = _text(data, position)
+    if text.isascii():
+        return len(text), position
+    return len(text.encode("utf-16-le")) // 2, position
+
+
+def _embed(data: bytes, position: int) -> tuple[int, int]:
+    text, position = _text(data, position)
+    if text.count("[") + text.count("{") > MAX_VALUE_DEPTH:
+        _check_json_depth(text)
+    return 1, position
+
+
+def _check_json_depth(text: str) -> None:
+    depth = 0
+    in_string = escaped = False
+    for character in text:
+        if escaped:
+            escaped = False
+        elif in_string:
+            escaped = character == "\\"
+            in_string = character != '"'
+        elif character == '"':
+            in_string = True
+        elif character in "[{":
+            depth += 1
+            if depth > MAX_VALUE_DEPTH:
+                raise NestingError("values", MAX_VALUE_DEPTH)
+        elif character in "]}":
+            depth -= 1
+
+
+def _format(data: bytes, position: int) -> tuple[int, int]:
+    _, position = _text(data, position)
+    return _embed(data, position)
+
+
+def _type(data: bytes, position: int) -> tuple[int, int]:
+    kind, position = read_varuint(data, position)
+    if kind > 6:
+        raise MalformedError(f"shared type {kind} is unknown")
+    if kind == 3 or kind == 5:  # an XML element or hook has a name
+        _, position = _text(data, position)
+    return 1, position
+
+
+def _any_list(data: bytes, position: int) -> tuple[int, int]:
+    count, position = read_varuint(data, position)
+    for _ in range(count):
+        position = _any(data, position, MAX_VALUE_DEPTH)
+    return count, position
+
+
+def _document(data: bytes, position: int) -> tuple[int, int]:
+    _, position = _text(data, position)
+    return 1, _any(data, position, MAX_VALUE_DEPTH)
+
+
+def _any(data: bytes, position: int, depth_left: int) -> int:
+    """Return the position after one value; `depth_left` is how many levels may still open."""
+    kind = data[position]
+    position += 1
+    if kind == 119:
+        return _text(data, position)[1]
+    if kind == 125:
+        return _after_integer(data, position)
+    size = _ANY_SIZES.get(kind)
+    if size is not None:
+        return position + size
+    if kind == 116:
+        return _binary(data, position)[1]
+    if kind not in (117, 118):
+        raise MalformedError(f"value kind {kind} is unknown")
+    if not depth_left:
+        raise NestingError("values", MAX_VALUE_DEPTH)
+    count, position = read_varuint(data, position)
+    for _ in range(count):
+        if kind == 118:
+            _, position = _text(data, position)
+        position = _any(data, position, depth_left - 1)
+    return position
+
+
+def _after_integer(data: bytes, position: int) -> int:
+    for end in range(position, position + 8):
+        if data[end] < 0x80:
+            return end + 1
+    raise MalformedError("an integer is longer than eight bytes")
+
+
+_GC, _TYPE, _SKIP = 0, 7, 10
+_ANY_SIZES = {127: 0, 126: 0, 121: 0, 120: 0, 124: 4, 123: 8, 122: 8}
+_CONTENTS: dict[int, Callable[[bytes, int], tuple[int, int]]] = {
+    1: _deleted,
+    2: _json,
+    3: _binary,
+    4: _string,
+    5: _embed,
+    6: _format,
+    _TYPE: _type,
+    8: _any_list,
+    9: _document,
+}

@@ -1,0 +1,127 @@
+"""The connections to PostgreSQL, each in the role its work needs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import cast
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from persistence.translation import connecting, translate
+
+_REQUEST_ROLE = "layercake_app"
+_SERVICE_ROLE = "layercake_log"
+_JSONB_VERSION = b"\x01"  # jsonb_send in src/backend/utils/adt/jsonb.c
+
+SET_USER = "SELECT set_config('app.user_id', $1, true)"
+PING = "SELECT 1"
+
+
+class Database:
+    """Two pools of at most `pool_size` connections each: one for requests, one for the server's own work.
+
+    Every wait (for a connection, for an answer) ends after `timeout_s` with StoreUnavailableError,
+    and so does every call after `close`. Errors of the driver arrive as StoreError.
+    """
+
+    def __init__(self, url: str, requests: asyncpg.Pool, services: asyncpg.Pool, *, timeout_s: float) -> None:
+        self._url = url
+        self._requests = requests
+        self._services = services
+        self._timeout_s = timeout_s
+
+    @classmethod
+    async def open(cls, url: str, *, pool_size: int, timeout_s: float) -> "Database":
+        """Connect in both roles; afterwards the database has answered once in each.
+
+        Raises StoreError or StoreUnavailableError with one sentence about what to correct.
+        """
+        requests = await _pool(url, _REQUEST_ROLE, pool_size=pool_size, timeout_s=timeout_s)
+        try:
+            services = await _pool(url, _SERVICE_ROLE, pool_size=pool_size, timeout_s=timeout_s)
+        except BaseException:
+            requests.terminate()
+            raise
+        return cls(url, requests, services, timeout_s=timeout_s)
+
+    @asynccontextmanager
+    async def request(self, user_id: UUID) -> AsyncIterator[asyncpg.Connection]:
+        """One transaction under row level security as the person `user_id`.
+
+        Committed at the end of the block; rolled back when it raises or is cancelled.
+        """
+        async with self._transaction(self._requests) as connection:
+            await connection.execute(SET_USER, str(user_id))
+            yield connection
+
+    @asynccontextmanager
+    async def service(self) -> AsyncIterator[asyncpg.Connection]:
+        """One transaction of the server itself, whose rows were authorised at the door.
+
+        Committed at the end of the block; rolled back when it raises or is cancelled.
+        """
+        async with self._transaction(self._services) as connection:
+            yield connection
+
+    async def connect_log(self) -> asyncpg.Connection:
+        """Open a connection outside the pools, as `service`; the caller owns and closes it."""
+        with connecting(self._url):
+            connection = await asyncpg.connect(
+                self._url,
+                timeout=self._timeout_s,
+                command_timeout=self._timeout_s,
+                server_settings=_session(_SERVICE_ROLE),
+            )
+            await _speak_json(connection)
+            return connection
+
+    async def ping(self) -> None:
+        """Return once the database has answered; raise StoreUnavailableError within `timeout_s` if it does not."""
+        with translate():
+            async with asyncio.timeout(self._timeout_s):
+                await self._services.fetchval(PING)
+
+    async def close(self) -> None:
+        """Close all connections; those still in use after `timeout_s` are cut. Idempotent."""
+        for pool in (self._requests, self._services):
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    await pool.close()
+            except TimeoutError:
+                pool.terminate()
+
+    @asynccontextmanager
+    async def _transaction(self, pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
+        with translate():
+            async with pool.acquire(timeout=self._timeout_s) as connection, connection.transaction():
+                yield cast("asyncpg.Connection", connection)
+
+
+async def _pool(url: str, role: str, *, pool_size: int, timeout_s: float) -> asyncpg.Pool:
+    with connecting(url):
+        return await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=pool_size,
+            timeout=timeout_s,
+            command_timeout=timeout_s,
+            server_settings=_session(role),
+            init=_speak_json,
+        )
+
+
+def _session(role: str) -> dict[str, str]:
+    return {"role": role, "application_name": "layercake"}
+
+
+async def _speak_json(connection: asyncpg.Connection) -> None:
+    """Take and give jsonb as Python values, also in COPY, which knows binary codecs only."""
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        format="binary",
+        encoder=lambda value: _JSONB_VERSION + orjson.dumps(value),
+        decoder=lambda data: orjson.loads(data[1:]),
+    )

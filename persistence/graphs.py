@@ -1,0 +1,128 @@
+"""Rows of `graphs`, and the first operations of a graph that does not start empty."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+
+from persistence.database import Database
+from persistence.document import DocumentUpdate
+from persistence.errors import NotFoundError
+from persistence.identifiers import new_id
+from persistence.records import Graph, GraphType, Retitle
+
+IMPORT_SESSION_ID = "import"
+"""Stands where the session would be for operations that no connection brought."""
+
+
+class Graphs:
+    """Graphs, as the groups of their projects may see them. One in the bin, or whose project is, counts as absent."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    CREATE = """
+        INSERT INTO graphs (id, project_id, name, description, graph_type)
+        SELECT $1, id, $3, $4, $5 FROM projects WHERE id = $2 AND deleted_at IS NULL
+        RETURNING id, project_id, name, description, graph_type, created_at, updated_at
+    """
+    INSERT_OPERATION = """
+        INSERT INTO crdt_operations
+            (graph_id, operation_data, vector_clock, user_id, session_id, client_id, created_at, applied_at)
+        VALUES ($1, $2, $3, $4, $5, $6, now(), now())
+    """
+
+    async def create(
+        self,
+        user_id: UUID,
+        project_id: UUID,
+        name: str,
+        graph_type: GraphType,
+        description: str | None,
+        updates: Sequence[DocumentUpdate] = (),
+    ) -> Graph:
+        """Store a new graph with its first operations, all or nothing, and return it.
+
+        Raises NotFoundError if there is no such project, InvalidValueError for a bad name or type.
+        """
+        graph_id = new_id()
+        operations = [
+            (graph_id, update.data, update.vector_clock, user_id, IMPORT_SESSION_ID, str(update.client_id))
+            for update in updates
+        ]
+        async with self._database.request(user_id) as connection:
+            row = await connection.fetchrow(self.CREATE, graph_id, project_id, name, description, graph_type)
+            if row is None:
+                raise NotFoundError("project", project_id)
+            await connection.executemany(self.INSERT_OPERATION, operations)
+        return _graph(row)
+
+    LIST = """
+        SELECT g.id, g.project_id, g.name, g.description, g.graph_type, g.created_at, g.updated_at
+        FROM graphs g JOIN projects p ON p.id = g.project_id
+        WHERE g.project_id = $1 AND g.deleted_at IS NULL AND p.deleted_at IS NULL
+        ORDER BY g.id
+    """
+
+    async def of_project(self, user_id: UUID, project_id: UUID) -> tuple[Graph, ...]:
+        """Return the graphs of a project, oldest first."""
+        async with self._database.request(user_id) as connection:
+            rows = await connection.fetch(self.LIST, project_id)
+        return tuple(map(_graph, rows))
+
+    READ = """
+        SELECT g.id, g.project_id, g.name, g.description, g.graph_type, g.created_at, g.updated_at
+        FROM graphs g JOIN projects p ON p.id = g.project_id
+        WHERE g.id = $1 AND g.deleted_at IS NULL AND p.deleted_at IS NULL
+    """
+
+    async def read(self, user_id: UUID, graph_id: UUID) -> Graph:
+        """Return a graph. Raises NotFoundError."""
+        async with self._database.request(user_id) as connection:
+            row = await connection.fetchrow(self.READ, graph_id)
+        return _found(row, graph_id)
+
+    CHANGE = """
+        UPDATE graphs SET
+            name = coalesce($2, name),
+            description = CASE WHEN $4 THEN description ELSE $3 END
+        WHERE id = $1 AND deleted_at IS NULL
+        RETURNING id, project_id, name, description, graph_type, created_at, updated_at
+    """
+
+    async def change(self, user_id: UUID, graph_id: UUID, new: Retitle) -> Graph:
+        """Rename and describe a graph. Raises NotFoundError, InvalidValueError."""
+        async with self._database.request(user_id) as connection:
+            row = await connection.fetchrow(self.CHANGE, graph_id, new.name, new.description, new.keep_description)
+        return _found(row, graph_id)
+
+    DELETE = "UPDATE graphs SET deleted_at = now() WHERE id = $1 AND deleted_at IS NULL RETURNING id"
+
+    async def delete(self, user_id: UUID, graph_id: UUID) -> None:
+        """Put a graph in the bin: the log behind it is kept. Raises NotFoundError."""
+        async with self._database.request(user_id) as connection:
+            if await connection.fetchval(self.DELETE, graph_id) is None:
+                raise NotFoundError("graph", graph_id)
+
+    ROLE = """
+        SELECT m.role FROM graphs g
+        JOIN projects p ON p.id = g.project_id
+        JOIN group_memberships m ON m.group_id = p.group_id
+        WHERE g.id = $1 AND g.deleted_at IS NULL AND p.deleted_at IS NULL AND m.user_id = $2
+    """
+
+    async def role_in_graph(self, user_id: UUID, graph_id: UUID) -> str | None:
+        """Return what the user is in the graph's group; None if nothing, or there is no such graph."""
+        async with self._database.request(user_id) as connection:
+            role: str | None = await connection.fetchval(self.ROLE, graph_id, user_id)
+        return role
+
+
+def _found(row: asyncpg.Record | None, graph_id: UUID) -> Graph:
+    if row is None:
+        raise NotFoundError("graph", graph_id)
+    return _graph(row)
+
+
+def _graph(row: asyncpg.Record) -> Graph:
+    return Graph(**row)

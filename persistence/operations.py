@@ -1,0 +1,137 @@
+"""Rows of `crdt_operations`: one flush written in one transaction, one document read in one.
+
+A flush takes its graphs' advisory locks shared, so that whoever takes one exclusively (to read
+the highest id of a graph, for compaction) sees no id of that graph commit later than a higher one.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import asyncpg
+
+from persistence.database import Database
+from persistence.errors import NotFoundError
+from persistence.ports import DocumentChunk
+from persistence.records import Operation
+
+BEGIN_FLUSH = """
+    WITH flush AS (INSERT INTO crdt_flushes (flush_id) VALUES ($1))
+    SELECT pg_advisory_xact_lock_shared(key) FROM unnest($2::bigint[]) AS key ORDER BY key
+"""
+MARK_APPLIED = """
+    UPDATE crdt_operations SET applied_at = now()
+    WHERE graph_id = $1 AND applied_at IS NULL AND operation_data = ANY($2::bytea[])
+"""
+FORGET_OLD_FLUSHES = "DELETE FROM crdt_flushes WHERE flushed_at < now() - interval '1 hour'"
+FLUSH_EXISTS = "SELECT EXISTS (SELECT FROM crdt_flushes WHERE flush_id = $1)"
+GRAPHS_THAT_EXIST = "SELECT id FROM graphs WHERE id = ANY($1::uuid[])"
+READ_STATE = "SELECT crdt_state, crdt_through, crdt_pending_ids FROM graphs WHERE id = $1"
+READ_OPERATIONS = """
+    SELECT operation_data, applied_at IS NULL AS is_pending FROM crdt_operations
+    WHERE graph_id = $1 AND id > $2 ORDER BY id
+"""
+READ_PENDING = """
+    SELECT operation_data FROM crdt_operations WHERE graph_id = $1 AND id = ANY($2::bigint[]) ORDER BY id
+"""
+
+COLUMNS = (
+    "graph_id",
+    "operation_data",
+    "vector_clock",
+    "user_id",
+    "session_id",
+    "client_id",
+    "created_at",
+    "applied_at",
+)
+FETCH_ROWS = 1_000
+"""How many stored operations are held in memory at once while a document loads."""
+
+
+def graph_lock(graph_id: UUID) -> int:
+    """Return the advisory lock key of a graph: the last 63 bits of its id, which are random."""
+    return graph_id.int & (2**63 - 1)
+
+
+async def write_flush(
+    connection: asyncpg.Connection,
+    flush_id: UUID,
+    operations: Sequence[Operation],
+    *,
+    forget_old: bool,
+    timeout_s: float,
+) -> None:
+    """Store `operations` in their order and commit, all or none.
+
+    A second call with the same `flush_id` waits for the first and raises
+    UniqueViolationError if that one was committed, so nothing is stored twice.
+    """
+    keys = sorted({graph_lock(operation.graph_id) for operation in operations})
+    async with connection.transaction():
+        await connection.execute(BEGIN_FLUSH, flush_id, keys, timeout=timeout_s)
+        await connection.copy_records_to_table(
+            "crdt_operations", records=map(_row, operations), columns=COLUMNS, timeout=timeout_s
+        )
+        for operation in operations:
+            if operation.settles:
+                await connection.execute(MARK_APPLIED, operation.graph_id, operation.settles, timeout=timeout_s)
+        if forget_old:
+            await connection.execute(FORGET_OLD_FLUSHES, timeout=timeout_s)
+
+
+async def flush_exists(connection: asyncpg.Connection, flush_id: UUID, *, timeout_s: float) -> bool:
+    """Return whether the flush with this id was committed."""
+    return bool(await connection.fetchval(FLUSH_EXISTS, flush_id, timeout=timeout_s))
+
+
+async def graphs_that_exist(
+    connection: asyncpg.Connection, graph_ids: Iterable[UUID], *, timeout_s: float
+) -> set[UUID]:
+    """Return those of `graph_ids` that have a row."""
+    rows = await connection.fetch(GRAPHS_THAT_EXIST, list(graph_ids), timeout=timeout_s)
+    return {row["id"] for row in rows}
+
+
+def _row(operation: Operation) -> tuple[object, ...]:
+    return (
+        operation.graph_id,
+        operation.update,
+        operation.vector_clock,
+        operation.user_id,
+        operation.session_id,
+        operation.client_id,
+        operation.created_at,
+        operation.applied_at,
+    )
+
+
+class StoredDocuments:
+    """Documents as the store has them: compacted state, then the rows after it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def open(self, graph_id: UUID) -> AsyncIterator[AsyncIterator[DocumentChunk]]:
+        """Read one graph from one snapshot of the database (`persistence.ports.DocumentStore`)."""
+        async with self._database.service() as connection:
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield self._chunks(connection, graph_id)
+
+    async def _chunks(
+        self, connection: asyncpg.Connection, graph_id: UUID
+    ) -> AsyncIterator[DocumentChunk]:
+        graph = await connection.fetchrow(READ_STATE, graph_id)
+        if graph is None:
+            raise NotFoundError("graph", graph_id)
+        waiting = await connection.fetch(READ_PENDING, graph_id, graph["crdt_pending_ids"])
+        pending = tuple(row["operation_data"] for row in waiting)
+        state = () if graph["crdt_state"] is None else (graph["crdt_state"],)
+        yield DocumentChunk(state + pending, pending)
+        cursor = await connection.cursor(READ_OPERATIONS, graph_id, graph["crdt_through"])
+        while rows := await cursor.fetch(FETCH_ROWS):
+            yield DocumentChunk(
+                tuple(row["operation_data"] for row in rows),
+                tuple(row["operation_data"] for row in rows if row["is_pending"]),
+            )

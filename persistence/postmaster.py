@@ -1,0 +1,212 @@
+"""One `postgres` process of ours: started, awaited, stopped."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import asyncpg
+
+from persistence.cluster import PROGRAM_ENV, USER, Cluster
+from persistence.errors import EmbeddedServerError
+from persistence.pid_file import PidFile, reap
+
+_PORT = 5432
+SOCKET_NAME = f".s.PGSQL.{_PORT}"
+
+# Sized for one server on one machine. What is off here costs short statements more than it
+# gives them (jit), or fills the log (checkpoints).
+_SETTINGS = {
+    "listen_addresses": "",
+    "port": str(_PORT),
+    "unix_socket_permissions": "0700",
+    "max_connections": "60",
+    "shared_buffers": "128MB",
+    "jit": "off",
+    "logging_collector": "off",
+    "log_checkpoints": "off",
+    "log_timezone": "UTC",
+    "timezone": "UTC",
+}
+_CONNECT_TIMEOUT_S = 5.0
+_POLL_S = 0.02
+_RETRY_S = 0.2
+_STOP_STEPS = ((signal.SIGINT, 60.0), (signal.SIGQUIT, 15.0), (signal.SIGKILL, 15.0))
+_LOG_LIMIT_BYTES = 16 * 1024 * 1024
+
+# What passes by itself: backends outlive a killed postmaster for a moment, and a postmaster
+# whose server was killed just after starting it writes its pid only now.
+_PASSING = ("pre-existing shared memory block", 'lock file "postmaster.pid" already exists')
+
+HAS_DATABASE = "SELECT true FROM pg_catalog.pg_database WHERE datname = $1"
+CREATE_DATABASE = f"CREATE DATABASE {USER}"
+SWITCHED_OFF = """
+    SELECT name FROM pg_catalog.pg_settings
+    WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off'
+    ORDER BY name
+"""
+
+
+def url_of(socket_folder: str) -> str:
+    """Return the URL of the database `layercake` behind the socket in that folder."""
+    return f"postgresql://{USER}@/{USER}?host={quote(socket_folder)}&port={_PORT}"
+
+
+@dataclass(slots=True)
+class Postmaster:
+    """The process over one cluster; `start` and `stop` may follow each other any number of times."""
+
+    cluster: Cluster
+    socket_folder: Path
+    log: Path
+    _process: asyncio.subprocess.Process | None = field(default=None, init=False)
+
+    async def start(self, timeout_s: float) -> None:
+        """Start the process; afterwards its database `layercake` exists and answers.
+
+        An orphan over the same data is stopped first. That, old backends that must vanish and
+        recovery after a crash all count within `timeout_s`. On failure and on cancellation
+        nothing is left running. Raises EmbeddedServerError.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._come_up()
+                await self._create_database()
+                await self._refuse_unsafe_settings()
+        except TimeoutError as error:
+            await self.stop()
+            raise EmbeddedServerError(
+                f"PostgreSQL in {self.cluster.data} did not answer within {timeout_s:g} s; read {self.log}, "
+                "and raise the setting database_start_timeout_s if it is still recovering"
+            ) from error
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def ended(self) -> int:
+        """Wait until the process ends and return its exit code (negative: the signal)."""
+        assert self._process is not None
+        return await self._process.wait()
+
+    async def stop(self) -> None:
+        """Stop the process: fast (clients are cut, data are flushed), then at once. Idempotent."""
+        for number, wait_s in _STOP_STEPS:
+            if self._process is None or self._process.returncode is not None:
+                return
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._process.wait()
+
+    def trim_log(self) -> None:
+        """Keep the log within 16 MiB, and one older piece of it; a full disk keeps it as it is."""
+        with contextlib.suppress(OSError):
+            if self.log.stat().st_size > _LOG_LIMIT_BYTES:
+                shutil.copyfile(self.log, self.log.with_suffix(".log.old"))
+                os.truncate(self.log, 0)  # the process appends, so it goes on at the new end
+
+    async def _come_up(self) -> None:
+        while True:
+            await reap(self.cluster.data)
+            log_start = self.log.stat().st_size if self.log.exists() else 0
+            self._process = await self._spawn()
+            if await self._answers(self._process):
+                return
+            said = self._said_since(log_start)
+            if not any(reason in said for reason in _PASSING):
+                raise EmbeddedServerError(self._explanation(said))
+            await asyncio.sleep(_RETRY_S)
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        settings = {**_SETTINGS, "unix_socket_directories": str(self.socket_folder)}
+        arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        program = (str(self.cluster.binaries.folder / "postgres"), "-D", str(self.cluster.data))
+        log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            return await asyncio.create_subprocess_exec(
+                *self.cluster.prefix,
+                *program,
+                *arguments,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**PROGRAM_ENV, **self._stale_pid()},
+                cwd="/",
+                start_new_session=True,  # Ctrl-C is for us: we stop it when its clients are done
+            )
+        finally:
+            os.close(log)
+
+    def _stale_pid(self) -> dict[str, str]:
+        """Tell PostgreSQL that the pid in the file of a killed postmaster is nobody's, though it may be taken again.
+
+        PostgreSQL takes any living process of that number for its rival, save its own ancestors;
+        this is how pg_ctl names one of those (CreateLockFile in miscinit.c). The file itself
+        stays, because the check for old backends reads it.
+        """
+        stale = PidFile.read(self.cluster.data)
+        return {"PG_GRANDPARENT_PID": str(stale.pid)} if stale else {}
+
+    async def _answers(self, process: asyncio.subprocess.Process) -> bool:
+        """Wait until a SELECT answers; False if the process ends before."""
+        while process.returncode is None:
+            try:
+                async with self._connection("postgres") as connection:
+                    await connection.fetchval("SELECT 1")
+            except (OSError, asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError):
+                await asyncio.sleep(_POLL_S)
+            except asyncpg.PostgresError as error:
+                raise EmbeddedServerError(
+                    f"PostgreSQL in {self.cluster.data} does not let us in ({error}); "
+                    f"undo the changes to {self.cluster.data / 'pg_hba.conf'}"
+                ) from error
+            else:
+                return True
+        return False
+
+    @contextlib.asynccontextmanager
+    async def _connection(self, database: str) -> AsyncIterator[asyncpg.Connection]:
+        connection = await asyncpg.connect(
+            host=str(self.socket_folder),
+            port=_PORT,
+            user=USER,
+            database=database,
+            timeout=_CONNECT_TIMEOUT_S,
+        )
+        try:
+            yield connection
+        finally:
+            await connection.close(timeout=_CONNECT_TIMEOUT_S)
+
+    async def _create_database(self) -> None:
+        async with self._connection("postgres") as connection:
+            if not await connection.fetchval(HAS_DATABASE, USER):
+                await connection.execute(CREATE_DATABASE)
+
+    async def _refuse_unsafe_settings(self) -> None:
+        async with self._connection(USER) as connection:
+            names = [row["name"] for row in await connection.fetch(SWITCHED_OFF)]
+        if names:
+            raise EmbeddedServerError(
+                f"PostgreSQL in {self.cluster.data} has {', '.join(names)} switched off, which loses saved "
+                "edits in a crash; remove that from postgresql.conf, postgresql.auto.conf or the database"
+            )
+
+    def _said_since(self, start_bytes: int) -> str:
+        with self.log.open("rb") as log:
+            log.seek(start_bytes)
+            return log.read(_LOG_LIMIT_BYTES).decode(errors="replace")
+
+    def _explanation(self, said: str) -> str:
+        reasons = [line.partition("FATAL:")[2].strip() for line in said.splitlines() if "FATAL:" in line]
+        last_line = (said.strip().splitlines() or ["it wrote nothing"])[-1]
+        return (
+            f"PostgreSQL does not start in {self.cluster.data}: {(reasons or [last_line])[0]}; "
+            f"cure that and start again ({self.log} has the whole story)"
+        )

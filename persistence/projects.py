@@ -1,0 +1,104 @@
+"""Rows of `projects`: a group's folders of graphs."""
+
+from uuid import UUID
+
+import asyncpg
+
+from persistence.database import Database
+from persistence.errors import NotFoundError
+from persistence.identifiers import new_id
+from persistence.records import Project, Retitle
+
+
+class Projects:
+    """Projects, as their groups may see them. A deleted one lies in the bin and counts as absent."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    CREATE = """
+        INSERT INTO projects (id, name, description, group_id, created_by) VALUES ($1, $2, $3, $4, $5)
+        RETURNING id, name, description, group_id, created_at, updated_at
+    """
+
+    async def create(self, user_id: UUID, group_id: UUID, name: str, description: str | None) -> Project:
+        """Store a new project of a group and return it. Raises InvalidValueError for a bad name."""
+        async with self._database.request(user_id) as connection:
+            row = await connection.fetchrow(self.CREATE, new_id(), name, description, group_id, user_id)
+        assert row is not None
+        return _project(row)
+
+    LIST = """
+        SELECT p.id, p.name, p.description, p.group_id, p.created_at, p.updated_at
+        FROM projects p JOIN group_memberships m ON m.group_id = p.group_id
+        WHERE m.user_id = $1 AND p.deleted_at IS NULL
+        ORDER BY p.id
+    """
+
+    async def of_user(self, user_id: UUID) -> tuple[Project, ...]:
+        """Return the projects of the user's groups, oldest first."""
+        async with self._database.request(user_id) as connection:
+            rows = await connection.fetch(self.LIST, user_id)
+        return tuple(map(_project, rows))
+
+    READ = """
+        SELECT id, name, description, group_id, created_at, updated_at
+        FROM projects WHERE id = $1 AND deleted_at IS NULL
+    """
+
+    async def read(self, user_id: UUID, project_id: UUID) -> Project:
+        """Return a project. Raises NotFoundError."""
+        async with self._database.request(user_id) as connection:
+            row = await connection.fetchrow(self.READ, project_id)
+        return _found(row, project_id)
+
+    CHANGE = """
+        UPDATE projects SET
+            name = coalesce($2, name),
+            description = CASE WHEN $4 THEN description ELSE $3 END
+        WHERE id = $1 AND deleted_at IS NULL
+        RETURNING id, name, description, group_id, created_at, updated_at
+    """
+
+    async def change(self, user_id: UUID, project_id: UUID, new: Retitle) -> Project:
+        """Rename and describe a project. Raises NotFoundError, InvalidValueError."""
+        async with self._database.request(user_id) as connection:
+            row = await connection.fetchrow(self.CHANGE, project_id, new.name, new.description, new.keep_description)
+        return _found(row, project_id)
+
+    DELETE = "UPDATE projects SET deleted_at = now() WHERE id = $1 AND deleted_at IS NULL RETURNING id"
+
+    async def delete(self, user_id: UUID, project_id: UUID) -> None:
+        """Put a project and all its graphs in the bin: the log behind them is kept. Raises NotFoundError."""
+        async with self._database.request(user_id) as connection:
+            if await connection.fetchval(self.DELETE, project_id) is None:
+                raise NotFoundError("project", project_id)
+
+    ROLE = """
+        SELECT m.role FROM projects p JOIN group_memberships m ON m.group_id = p.group_id
+        WHERE p.id = $1 AND p.deleted_at IS NULL AND m.user_id = $2
+    """
+
+    async def role_in_project(self, user_id: UUID, project_id: UUID) -> str | None:
+        """Return what the user is in the project's group; None if nothing, or there is no such project."""
+        async with self._database.request(user_id) as connection:
+            role: str | None = await connection.fetchval(self.ROLE, project_id, user_id)
+        return role
+
+    GROUPS = "SELECT group_id, role FROM group_memberships WHERE user_id = $1 ORDER BY id"
+
+    async def groups_of(self, user_id: UUID) -> tuple[tuple[UUID, str], ...]:
+        """Return the user's groups and what they are there, in the order they joined."""
+        async with self._database.request(user_id) as connection:
+            rows = await connection.fetch(self.GROUPS, user_id)
+        return tuple((row["group_id"], row["role"]) for row in rows)
+
+
+def _found(row: asyncpg.Record | None, project_id: UUID) -> Project:
+    if row is None:
+        raise NotFoundError("project", project_id)
+    return _project(row)
+
+
+def _project(row: asyncpg.Record) -> Project:
+    return Project(**row)

@@ -1,0 +1,34 @@
+"""What the commands about projects and graphs share: their options, and a catalogue on the store."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from auth.policy import Principal
+from persistence.graphs import Graphs
+from persistence.projects import Projects
+from persistence.records import ANONYMOUS_USER_ID
+from server.settings import Settings
+from server.store import open_store
+from workspace.catalogue import Catalogue
+
+DataDir = Annotated[Path | None, typer.Option(help="Folder of the embedded database.", show_default=".layercake")]
+DatabaseUrl = Annotated[str | None, typer.Option(help="An external PostgreSQL instead of the embedded one.")]
+
+OPERATOR = Principal(ANONYMOUS_USER_ID, "anonymous", "person", None)
+"""Whoever runs commands on the machine of the database acts as the built-in user of the open server."""
+
+
+@asynccontextmanager
+async def open_catalogue(settings: Settings) -> AsyncIterator[Catalogue]:
+    """Open the store for the length of the block. Raises StoreError."""
+    async with open_store(settings) as database:
+        yield Catalogue(Projects(database), Graphs(database), _nothing_is_live)
+
+
+async def _nothing_is_live(graph_id: UUID) -> None:  # noqa: ARG001 - a command holds no rooms
+    return

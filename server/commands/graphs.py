@@ -1,0 +1,44 @@
+"""`layercake graphs`: which graphs there are."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from persistence.errors import StoreError
+from persistence.records import Graph, Project
+from server.commands.catalogue import OPERATOR, DatabaseUrl, DataDir, open_catalogue
+from server.settings import Settings
+
+ProjectName = Annotated[str | None, typer.Option("--project", help="Only the graphs of this project.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("graphs")(list_graphs)
+
+
+def list_graphs(project_name: ProjectName = None, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
+    """List the graphs, oldest first."""
+    settings = Settings.with_options(data_dir=data_dir, database_url=database_url)
+    try:
+        found = asyncio.run(_graphs(settings, project_name))
+    except StoreError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    table = Table("id", "project", "name", "type", "created", box=None)
+    for project, graph in found:
+        table.add_row(str(graph.id), project.name, graph.name, graph.graph_type, f"{graph.created_at:%Y-%m-%d %H:%M}")
+    Console(soft_wrap=True).print(table)
+
+
+async def _graphs(settings: Settings, project_name: str | None) -> list[tuple[Project, Graph]]:
+    async with open_catalogue(settings) as catalogue:
+        return [
+            (project, graph)
+            for project in await catalogue.projects(OPERATOR)
+            if project_name in (None, project.name)
+            for graph in await catalogue.graphs(OPERATOR, project.id)
+        ]

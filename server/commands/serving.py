@@ -1,0 +1,88 @@
+"""`layercake serve` and `layercake migrate`."""
+
+import asyncio
+from typing import Annotated
+
+import structlog
+import typer
+import uvloop
+
+from persistence.migrate import migrate as apply_migrations
+from server.app import bind, running
+from server.commands.catalogue import DatabaseUrl, DataDir
+from server.commands.sentences import UsageError, explained
+from server.door import everyone_is_admin, nobody_is_known
+from server.logs import configure_logs
+from server.origin import is_loopback
+from server.settings import Settings
+from server.store import open_store
+
+_log = structlog.get_logger("layercake")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    app.command()(serve)
+    app.command()(migrate)
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one. [default: 8000]")] = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    open_: Annotated[
+        bool | None,
+        typer.Option("--open", help="No login: everyone on this machine is an administrator. Loopback only."),
+    ] = None,
+) -> None:
+    """Serve graphs to browsers and programs until SIGTERM or Ctrl-C.
+
+    Without --database-url a PostgreSQL is started inside --data-dir, and found there again next time.
+    Every option is also an environment variable: LAYERCAKE_PORT, LAYERCAKE_DATA_DIR and so on.
+    """
+    with explained():
+        settings = Settings.with_options(host=host, port=port, data_dir=data_dir, database_url=database_url, open=open_)
+        if settings.open and not is_loopback(settings.host):
+            raise UsageError(f"--open listens on loopback addresses only; {settings.host} is none, so leave out --host")
+        configure_logs(settings.log_format)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    authenticate = everyone_is_admin if settings.open else nobody_is_known
+    with bind(settings.host, settings.port) as bound:
+        async with (
+            open_store(settings, serve=True) as database,
+            running(settings, database, authenticate, bound) as listener,
+        ):
+            with listener.capture_signals():
+                _announce(settings, listener.port)
+                await listener.stop_asked.wait()
+                _log.info("stopping")
+
+
+def _announce(settings: Settings, port: int) -> None:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    typer.echo(f"Layercake is at http://{host}:{port}/")
+    if not settings.open:
+        _log.warning("there are no accounts yet, so nobody can sign in; start with --open to use it on this machine")
+
+
+def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
+    """Bring the database to this version's schema.
+
+    `serve` does this by itself for the embedded database; an external one is only changed by this command.
+    """
+    with explained():
+        settings = Settings.with_options(data_dir=data_dir, database_url=database_url)
+        applied = asyncio.run(_migrate(settings))
+        typer.echo(f"applied {len(applied)} migration(s): {', '.join(applied)}" if applied else "nothing to apply")
+
+
+async def _migrate(settings: Settings) -> tuple[str, ...]:
+    if settings.database_url is not None:
+        return await apply_migrations(settings.database_url)
+    async with open_store(settings):
+        return ()

@@ -1,0 +1,112 @@
+"""Who comes in: the answer to a websocket handshake and to an HTTP request, by one policy."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+from uuid import UUID
+
+from websockets.http11 import Request
+
+from auth.policy import Action, Principal, Role, may
+from collab.doorkeeper import Admission, RefusedError
+from persistence.records import ANONYMOUS_USER_ID
+from server.origin import ForeignRequestError, check_open
+
+MAX_NAME_CHARACTERS = 255
+_PREFIX = "/sync/"
+
+
+class UnauthenticatedError(Exception):
+    """Nobody is known to stand behind the request."""
+
+    def __init__(self) -> None:
+        super().__init__("sign in first; a server without accounts is started with `layercake serve --open`")
+
+
+class Authenticator(Protocol):
+    """Finds out who stands behind a request."""
+
+    async def __call__(self, host: str | None, origin: str | None, token: str | None) -> Principal:
+        """Return the principal; raises UnauthenticatedError or ForeignRequestError."""
+
+
+async def everyone_is_admin(host: str | None, origin: str | None, token: str | None) -> Principal:  # noqa: ARG001
+    """Answer for `--open`: whoever comes from this machine is the built-in anonymous administrator."""
+    check_open(host, origin)
+    return Principal(ANONYMOUS_USER_ID, "anonymous", "person", Role.ADMIN)
+
+
+async def nobody_is_known(host: str | None, origin: str | None, token: str | None) -> Principal:  # noqa: ARG001
+    """Answer for a server without accounts that is not open."""
+    raise UnauthenticatedError
+
+
+class Roles(Protocol):
+    """Where the role of a person in a graph is looked up."""
+
+    async def role_in_graph(self, user_id: UUID, graph_id: UUID) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The `collab.doorkeeper.Doorkeeper` of this server."""
+
+    authenticate: Authenticator
+    roles: Roles
+
+    async def admit(self, request: Request) -> Admission:
+        """Let a client of the y dialect in.
+
+        Raises RefusedError: 401 unknown, 403 foreign page, 404 no such graph (or none one may read),
+        414 absurd name.
+        """
+        url = urlsplit(request.path)
+        try:
+            principal = await self.authenticate(
+                request.headers.get("Host"), request.headers.get("Origin"), _token(request, url.query)
+            )
+        except UnauthenticatedError as error:
+            raise RefusedError(401, str(error)) from None
+        except ForeignRequestError as error:
+            raise RefusedError(403, str(error)) from None
+        graph_id = _graph_id(url.path)
+        role = await self.roles.role_in_graph(principal.id, graph_id)
+        principal = replace(principal, role=None if role is None else Role(role))
+        if not may(principal, Action.READ):
+            raise RefusedError(404, "there is no such graph")
+        return Admission(graph_id, principal.id, read_only=not may(principal, Action.EDIT))
+
+
+def _graph_id(path: str) -> UUID:
+    if not path.startswith(_PREFIX):
+        raise RefusedError(404, "websockets are served at /sync/{graph id}")
+    name = unquote(path.removeprefix(_PREFIX))
+    if len(name) > MAX_NAME_CHARACTERS:
+        raise RefusedError(414, f"a graph id is shorter than {MAX_NAME_CHARACTERS} characters")
+    try:
+        graph_id = UUID(name)
+    except ValueError:
+        raise RefusedError(404, "there is no such graph") from None
+    if str(graph_id) != name.lower():
+        raise RefusedError(404, "there is no such graph")
+    return graph_id
+
+
+def bearer(authorization: str | None) -> str | None:
+    """Return the token of an Authorization header (RFC 6750), None if it has none."""
+    scheme, _, credentials = (authorization or "").partition(" ")
+    return credentials if scheme.lower() == "bearer" and credentials else None
+
+
+def _token(request: Request, query: str) -> str | None:
+    """Return the token from the query, the Authorization header or the offered sub-protocols."""
+    for pair in query.split("&"):
+        if pair.startswith("token="):
+            return unquote(pair.removeprefix("token="))
+    offered = _offered(request.headers.get_all("Sec-WebSocket-Protocol"))
+    return bearer(request.headers.get("Authorization")) or next(offered, None)
+
+
+def _offered(values: Iterable[str]) -> Iterator[str]:
+    return (protocol.strip() for value in values for protocol in value.split(","))

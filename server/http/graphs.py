@@ -1,0 +1,136 @@
+"""Routes of graphs: `/api/graphs`, and those of a project's graphs."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Response
+from pycrdt import Doc
+from pydantic import BaseModel, ConfigDict
+
+from persistence.document import Edge, GraphContent, Layer, Node, read_content
+from persistence.records import Graph, GraphType
+from server.http.problems import describe
+from server.http.projects import Changes
+from server.http.requests import BoundedRoute, Caller, Description, Name
+from workspace.catalogue import Catalogue
+
+
+class ContentSource(Protocol):
+    """Where the content of a graph is read: its live document, else what is stored."""
+
+    async def __call__(self, graph_id: UUID) -> Sequence[bytes]:
+        """Return Yjs v1 updates that, applied in order to an empty document, make the graph as it is now."""
+
+
+class NewGraph(BaseModel):
+    """A graph to create, empty."""
+
+    name: Name
+    graph_type: GraphType = "data"
+    description: Description | None = None
+
+
+class GraphBody(BaseModel):
+    """A graph without its content."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    project_id: UUID
+    name: str
+    description: str | None
+    graph_type: GraphType
+    created_at: datetime
+    updated_at: datetime
+
+
+class GraphList(BaseModel):
+    """The graphs of a project, oldest first."""
+
+    items: list[GraphBody]
+
+
+class GraphDocument(GraphBody):
+    """A graph with its content, each list sorted by id; null where the document has nothing."""
+
+    nodes: list[Node]
+    edges: list[Edge]
+    layers: list[Layer]
+
+
+def router(catalogue: Catalogue, content: ContentSource) -> APIRouter:
+    """Return the routes of graphs."""
+    routes = _GraphRoutes(catalogue, content)
+    api = APIRouter(tags=["graphs"], route_class=BoundedRoute, responses=describe(401, 404, 503))
+    of_project, one = "/api/projects/{project_id}/graphs", "/api/graphs/{graph_id}"
+    bad_body = describe(400, 403, 413, 422)
+    api.add_api_route(
+        of_project,
+        routes.create,
+        methods=["POST"],
+        status_code=201,
+        response_model=GraphBody,
+        summary="Create an empty graph",
+        responses=bad_body,
+    )
+    api.add_api_route(of_project, routes.of_project, response_model=GraphList, summary="List the graphs of a project")
+    api.add_api_route(one, routes.read, response_model=GraphDocument, summary="Read a graph with its content")
+    api.add_api_route(
+        one,
+        routes.change,
+        methods=["PATCH"],
+        response_model=GraphBody,
+        summary="Rename or describe a graph",
+        responses=bad_body,
+    )
+    api.add_api_route(
+        one,
+        routes.delete,
+        methods=["DELETE"],
+        status_code=204,
+        summary="Delete a graph",
+        responses=describe(403),
+    )
+    return api
+
+
+class _GraphRoutes:
+    def __init__(self, catalogue: Catalogue, content: ContentSource) -> None:
+        self._catalogue = catalogue
+        self._content = content
+
+    async def create(self, project_id: UUID, body: NewGraph, caller: Caller) -> Graph:
+        return await self._catalogue.create_graph(caller, project_id, body.name, body.graph_type, body.description)
+
+    async def of_project(self, project_id: UUID, caller: Caller) -> dict[str, object]:
+        return {"items": await self._catalogue.graphs(caller, project_id)}
+
+    async def read(self, graph_id: UUID, caller: Caller) -> Response:
+        graph = await self._catalogue.graph(caller, graph_id)
+        updates = await self._content(graph_id)
+        body = await asyncio.to_thread(_document_json, graph, updates)
+        return Response(body, media_type="application/json")
+
+    async def change(self, graph_id: UUID, body: Changes, caller: Caller) -> Graph:
+        return await self._catalogue.change_graph(caller, graph_id, body.as_retitle())
+
+    async def delete(self, graph_id: UUID, caller: Caller) -> None:
+        await self._catalogue.delete_graph(caller, graph_id)
+
+
+def _document_json(graph: Graph, updates: Sequence[bytes]) -> bytes:
+    """Read the graph from its updates and write it as `GraphDocument`; in a thread, since large ones take a second."""
+    content = _content(graph.id, updates)
+    members = GraphBody.model_validate(graph).model_dump(mode="json")
+    return orjson.dumps(members | {"nodes": content.nodes, "edges": content.edges, "layers": content.layers})
+
+
+def _content(graph_id: UUID, updates: Sequence[bytes]) -> GraphContent:
+    doc: Doc[Any] = Doc()
+    for update in updates:
+        doc.apply_update(update)
+    return read_content(doc, graph_id)

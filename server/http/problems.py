@@ -1,0 +1,167 @@
+"""Every error leaves as a problem: RFC 9457 JSON with a code for machines and a sentence for people."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+
+from auth.errors import ForbiddenError
+from persistence.errors import ConflictError, InvalidValueError, NotFoundError, StoreUnavailableError
+from workspace.issues import TableErrors
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 2
+"""What a client is told to wait when the store is away or an import is under way."""
+
+_log = structlog.get_logger("layercake.http")
+
+
+class FieldError(BaseModel):
+    """One thing wrong: in a request by `field`, in a table by `file`, `line` and `column`."""
+
+    message: str
+    field: str | None = None
+    file: str | None = None
+    line: int | None = None
+    column: str | None = None
+
+
+class Problem(BaseModel):
+    """What went wrong. `code` is stable; `detail` says what to do next."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "type": "urn:layercake:problem:not_found",
+                "title": "Not Found",
+                "status": 404,
+                "detail": "there is no graph 018f3c5e-7b1a-7c3d-9e2f-5a6b7c8d9e0f",
+                "code": "not_found",
+            }
+        }
+    )
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[FieldError] | None = None
+    error_count: int | None = None
+
+
+def describe(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return what the API description says of the errors with these statuses."""
+    return {status: {"model": Problem, "description": HTTPStatus(status).phrase} for status in statuses}
+
+
+def problem(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, **more: object) -> Response:
+    """Make the response for an error. `more` are further members, such as `errors`."""
+    body = {
+        "type": f"urn:layercake:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        **more,
+    }
+    return Response(orjson.dumps(body), status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Make `app` answer every error with a problem; nothing of a traceback leaves the server."""
+    for error, answer in _ANSWERS.items():
+        app.add_exception_handler(error, _handler(answer))
+    original = app.openapi
+    # The documented way to extend the description.
+    app.openapi = lambda: _corrected(original())  # type: ignore[method-assign]
+
+
+def _corrected(description: dict[str, Any]) -> dict[str, Any]:
+    """Say that problems have their own media type, and forget the validation errors that never leave. Idempotent."""
+    operations = [operation for path in description["paths"].values() for operation in path.values()]
+    for responses in (operation["responses"] for operation in operations):
+        for status, response in list(responses.items()):
+            schema = response.get("content", {}).get("application/json", {}).get("schema", {})
+            if schema.get("$ref", "").endswith("/Problem"):
+                response["content"] = {MEDIA_TYPE: {"schema": schema}}
+            elif schema.get("$ref", "").endswith("/HTTPValidationError"):
+                del responses[status]
+    return description
+
+
+def _handler(answer: Callable[[Any], Response]) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def handle(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette passes both
+        return answer(error)
+
+    return handle
+
+
+def _not_found(error: NotFoundError) -> Response:
+    return problem(404, "not_found", str(error))
+
+
+def _forbidden(error: ForbiddenError) -> Response:
+    return problem(403, "forbidden", str(error))
+
+
+def _conflict(error: ConflictError) -> Response:
+    return problem(409, "conflict", f"this is taken already ({error.constraint}); choose another one")
+
+
+def _invalid_value(error: InvalidValueError) -> Response:
+    return problem(422, "invalid_value", f"the store refuses a value ({error.constraint}); choose another one")
+
+
+def _tables(error: TableErrors) -> Response:
+    detail = f"the tables have {error.count} error(s), so nothing was imported; mend them and try again"
+    errors = [asdict(issue) for issue in error.issues]
+    return problem(422, "invalid_tables", detail, errors=errors, error_count=error.count)
+
+
+def _unavailable(error: StoreUnavailableError) -> Response:
+    _log.warning("store unavailable", reason=error.reason)
+    headers = {"Retry-After": str(RETRY_AFTER_S)}
+    return problem(503, "store_unavailable", "the database does not answer; try again", headers)
+
+
+def _invalid_request(error: RequestValidationError) -> Response:
+    found = error.errors()
+    if any(one["loc"][0] == "path" for one in found):
+        return problem(404, "not_found", "there is nothing at this address; an id in it is no UUID")
+    if any(one["type"] == "json_invalid" for one in found):
+        return problem(400, "malformed_json", "the body is not JSON; send what the API description asks for")
+    errors = [{"field": ".".join(map(str, one["loc"][1:])) or "body", "message": one["msg"]} for one in found]
+    detail = f"{errors[0]['field']}: {errors[0]['message']}"
+    return problem(422, "invalid_request", detail, errors=errors, error_count=len(errors))
+
+
+def _http(error: HTTPException) -> Response:
+    status = HTTPStatus(error.status_code)
+    code = status.phrase.lower().replace(" ", "_").replace("-", "_")
+    return problem(error.status_code, code, error.detail, error.headers)
+
+
+def _unexpected(error: Exception) -> Response:
+    _log.error("request failed", exc_info=error)
+    return problem(500, "internal_error", "the server failed at this; its log says why")
+
+
+_ANSWERS: Mapping[type[Exception], Callable[[Any], Response]] = {
+    NotFoundError: _not_found,
+    ForbiddenError: _forbidden,
+    ConflictError: _conflict,
+    InvalidValueError: _invalid_value,
+    TableErrors: _tables,
+    StoreUnavailableError: _unavailable,
+    RequestValidationError: _invalid_request,
+    HTTPException: _http,
+    Exception: _unexpected,
+}

@@ -1,0 +1,62 @@
+"""What every route asks of a request: who sends it, and that its body has a bound."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import StringConstraints
+from starlette.types import Message, Receive
+
+from auth.policy import Principal
+
+MAX_BODY_BYTES = 64 * 1024
+MAX_DESCRIPTION_CHARACTERS = 10_000
+
+Authenticate = Callable[[Request], Awaitable[Principal]]
+"""Finds out who sends a request; raises HTTPException 401 if nobody the server knows."""
+
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$"),
+]
+Description = Annotated[str, StringConstraints(max_length=MAX_DESCRIPTION_CHARACTERS, pattern=r"^[^\x00]*$")]
+
+
+async def _authenticated(request: Request) -> Principal:
+    authenticate: Authenticate = request.app.state.authenticate
+    return await authenticate(request)
+
+
+Caller = Annotated[Principal, Depends(_authenticated)]
+"""The principal at the door, as `app.state.authenticate` (an `Authenticate`) finds."""
+
+
+class BoundedRoute(APIRoute):
+    """A route that answers 413 to a body of more than MAX_BODY_BYTES, having read no more than that."""
+
+    max_body_bytes = MAX_BODY_BYTES
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+        """Wrap the handler so that it receives through the bound."""
+        handler = super().get_route_handler()
+
+        async def bounded(request: Request) -> Response:
+            receive = _bounded(request.receive, self.max_body_bytes)
+            return await handler(Request(request.scope, receive))
+
+        return bounded
+
+
+def _bounded(receive: Receive, max_bytes: int) -> Receive:
+    received_bytes = 0
+
+    async def receive_bounded() -> Message:
+        nonlocal received_bytes
+        message = await receive()
+        received_bytes += len(message.get("body", b""))
+        if received_bytes > max_bytes:
+            raise HTTPException(413, f"the body is larger than {max_bytes} bytes; send less at a time")
+        return message
+
+    return receive_bounded

@@ -1,0 +1,122 @@
+"""uvicorn on our terms: our signals and our order of stopping, bounded heads, no silent connections.
+
+uvicorn 0.40 and later exits with 143 on SIGTERM, takes heads of any size, waits for ever for a first
+request, and writes to an upgraded socket before the new protocol owns it; these two subclasses change that.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class Listener(uvicorn.Server):
+    """A server that stops when told to; its signals only set an event of ours."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        config.load()
+        self.lifespan = config.lifespan_class(config)
+        self.stop_asked = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Let SIGTERM and SIGINT ask for a stop; a second one does no more than the first."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop_asked.set)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    def stop_accepting(self) -> None:
+        """Close the listening sockets; connections that exist stay."""
+        for server in self.servers:
+            server.close()
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return int(self.servers[0].sockets[0].getsockname()[1])
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """HTTP/1.1 on one connection, until it is upgraded. A subclass sets the bounds."""
+
+    header_bytes: ClassVar[int]
+    first_request_timeout_s: ClassVar[float]
+
+    _head_bytes = 0
+    _in_head = True
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._deadline = self.loop.call_later(self.first_request_timeout_s, transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > self.header_bytes and self._head_is_too_large(data):
+                self.transport.write(_TOO_LARGE)
+                self.transport.close()
+                return
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._forget_deadline()
+        self._in_head, self._head_bytes = False, 0
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        self._in_head = True
+        super().on_response_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        self.connections.discard(self)
+        protocol = self._upgraded()
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
+        protocol.data_received(self._handshake())
+
+    def _upgraded(self) -> asyncio.Protocol:
+        make: Callable[..., Any] = self.ws_protocol_class  # type: ignore[assignment]
+        protocol: asyncio.Protocol = make(config=self.config, server_state=self.server_state, app_state=self.app_state)
+        return protocol
+
+    def _handshake(self) -> bytes:
+        lines = [self.scope["method"].encode() + b" " + self.url + b" HTTP/1.1"]
+        lines += [name + b": " + value for name, value in self.headers]
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
+    def _head_is_too_large(self, data: bytes) -> bool:
+        # The first bytes of a body can arrive with the end of its head.
+        end = data.find(b"\r\n\r\n")
+        return end < 0 or self._head_bytes - (len(data) - end) > self.header_bytes
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+def http_protocol(header_bytes: int, first_request_timeout_s: float) -> type[BoundedHttpProtocol]:
+    """Return the HTTP protocol with these bounds."""
+    bounds = {"header_bytes": header_bytes, "first_request_timeout_s": first_request_timeout_s}
+    return type("HttpProtocol", (BoundedHttpProtocol,), bounds)

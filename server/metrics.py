@@ -1,0 +1,75 @@
+"""What `GET /metrics` says, read from the counters that the parts keep themselves."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from collab.edge import Edge
+from collab.hub import Hub
+from persistence.log_writer import LogWriter
+
+
+class _Collector(Collector):
+    def __init__(self, edge: Edge, hub: Hub, log: LogWriter) -> None:
+        self._edge = edge
+        self._hub = hub
+        self._log = log
+
+    def collect(self) -> Iterable[Metric]:
+        yield from self._gauges()
+        yield from self._counters()
+
+    def _gauges(self) -> Iterable[Metric]:
+        rooms = self._hub.rooms
+        age_s = oldest_unsaved_age_s(self._log, datetime.now(UTC))
+        yield _gauge("oldest_unsaved_edit_age_seconds", "Age of the oldest accepted edit not yet committed.", age_s)
+        yield _gauge("uncommitted_bytes", "Bytes of accepted edits not yet committed.", self._log.uncommitted_bytes)
+        yield _gauge("rooms", "Graphs in memory.", len(rooms))
+        yield _gauge("sessions", "Clients in a graph.", sum(len(room.sessions) for room in rooms))
+        yield _gauge("connections", "Open websockets.", len(self._edge.connections))
+
+    def _counters(self) -> Iterable[Metric]:
+        edge, hub, log = self._edge.statistics, self._hub.statistics, self._log.statistics
+        yield _counter("connections_opened", "Websockets since the start.", edge.connections)
+        yield _counter("connections_refused", "Handshakes refused.", edge.refused)
+        yield _counter("messages_received", "Messages from clients.", edge.messages)
+        yield _counter("messages_malformed", "Messages that were refused as malformed.", edge.malformed)
+        yield _counter("received_bytes", "Bytes from clients.", edge.received_bytes)
+        yield _counter("sent_bytes", "Bytes to clients, counted when their connection ends.", edge.sent_bytes)
+        yield _counter("times_behind", "Times a client read too slowly.", edge.times_behind)
+        yield _counter("room_loads", "Graphs loaded.", hub.loads)
+        yield _counter("room_load_failures", "Graphs that could not be loaded.", hub.load_failures)
+        yield _counter("room_unloads", "Idle graphs given up.", hub.unloads)
+        yield _counter("documents_poisoned", "Documents that failed inside yrs and were loaded again.", hub.poisoned)
+        yield _counter("log_flushes", "Commits of the log writer.", log.flushes)
+        yield _counter("log_operations", "Edits committed.", log.operations)
+        yield _counter("log_retries", "Commits that failed and were tried again.", log.retries)
+
+
+def oldest_unsaved_age_s(log: LogWriter, now: datetime) -> float:
+    """Return how long the oldest edit has waited for its commit, in seconds; 0 if none waits."""
+    oldest = log.oldest_uncommitted_at()
+    return 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
+
+
+class Metrics:
+    """The metrics of one server, in a registry of their own."""
+
+    def __init__(self, edge: Edge, hub: Hub, log: LogWriter) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_Collector(edge, hub, log))
+
+    def text(self) -> bytes:
+        """Return all metrics in the Prometheus text format."""
+        return generate_latest(self._registry)
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"layercake_{name}", text, value=value)
+
+
+def _counter(name: str, text: str, value: float) -> CounterMetricFamily:
+    return CounterMetricFamily(f"layercake_{name}", text, value=value)

@@ -1,0 +1,45 @@
+"""Settings: `LAYERCAKE_*` environment variables, which options of the commands override."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, with its unit and its default."""
+
+    model_config = SettingsConfigDict(env_prefix="LAYERCAKE_", extra="ignore", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    data_dir: Path = Field(Path(".layercake"), description="Folder of the embedded database.")
+    database_url: str | None = Field(None, description="An external PostgreSQL instead of the embedded one.")
+    open: bool = Field(False, description="No login, everyone is an administrator; loopback addresses only.")
+
+    database_start_timeout_s: float = Field(120.0, gt=0, description="How long the embedded database may recover.")
+    database_timeout_s: float = Field(10.0, gt=0, description="How long one statement may take.")
+    database_pool_size: int = Field(8, ge=1, le=50, description="Connections for requests, and as many for loading.")
+    log_window_s: float = Field(0.004, ge=0, le=1, description="How long updates gather for one commit.")
+    log_buffer_bytes: int = Field(64 * 1024 * 1024, ge=1, description="Uncommitted bytes from which on writers wait.")
+    log_behind_s: float = Field(5.0, gt=0, description="Age of the oldest uncommitted edit that fails /readyz.")
+
+    message_bytes: int = Field(16 * 1024 * 1024, ge=1024, description="Largest websocket message.")
+    write_buffer_bytes: int = Field(256 * 1024, ge=1024, description="Unsent bytes from which on a client is behind.")
+    pending_bytes: int = Field(4 * 1024 * 1024, ge=1, description="Updates a graph holds that wait for others.")
+    coalescing_window_s: float = Field(0.005, ge=0, le=1, description="How long changes gather for one broadcast.")
+    presence_window_s: float = Field(0.05, ge=0, le=5, description="How long presence gathers for one broadcast.")
+    load_timeout_s: float = Field(30.0, gt=0, description="How long a graph may take to load.")
+    idle_unload_s: float = Field(30.0, ge=0, description="How long a graph nobody has open stays in memory.")
+
+    request_bytes: int = Field(64 * 1024 * 1024, ge=1024, description="Largest HTTP request body.")
+    header_bytes: int = Field(32 * 1024, ge=1024, description="Largest HTTP request head.")
+    first_request_timeout_s: float = Field(10.0, gt=0, description="How long a new connection may stay silent.")
+    shutdown_timeout_s: float = Field(20.0, gt=0, description="How long stopping may take.")
+    log_format: str = Field("text", pattern="^(text|json)$", description="Log lines for people or for machines.")
+
+    @classmethod
+    def with_options(cls, **options: Any) -> "Settings":
+        """Return the settings of the environment, overridden by every option that is not None."""
+        return cls(**{name: value for name, value in options.items() if value is not None})

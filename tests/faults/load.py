@@ -1,0 +1,132 @@
+"""Writers who insert and delete at a rate, and know what they were promised."""
+
+import asyncio
+import random
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from websockets.exceptions import ConnectionClosed
+
+from tests.clients.eventually import eventually
+from tests.clients.replicas import Content, PycrdtReplica
+from tests.clients.yclient import YClient
+from tests.faults.ledger import Ledger
+
+WRITERS = 4
+_TICK_S = 0.02
+_DELETE_SHARE = 0.3
+_TOKEN_IN_TEXT = re.compile(r"<[^>]+>")
+
+
+def tokens_of(content: Content) -> set[str]:
+    """Every token that a document shows: keys of the map, and words in angle brackets of the text."""
+    return set(content.map) | set(_TOKEN_IN_TEXT.findall(content.text))
+
+
+class Writer:
+    """One client that makes one update after the other, some of them pure deletes of map keys or text."""
+
+    def __init__(self, url: str, name: str, updates_per_s: float, seed: int) -> None:
+        self.ledger = Ledger()
+        self.replica = PycrdtReplica()
+        self.client = YClient(url, self.replica)
+        self._name = name
+        self._updates_per_tick = max(1, round(updates_per_s * _TICK_S))
+        self._tick_s = self._updates_per_tick / updates_per_s
+        self._random = random.Random(seed)
+        self._own: list[str] = []
+
+    async def run(self) -> None:
+        """Write until the connection is gone."""
+        clock = asyncio.get_running_loop()
+        due = clock.time()
+        try:
+            while True:
+                for _ in range(self._updates_per_tick):
+                    await self._write_one()
+                await self._ask()
+                due = max(due + self._tick_s, clock.time())
+                await asyncio.sleep(due - clock.time())
+        except ConnectionClosed:
+            return
+
+    async def _write_one(self) -> None:
+        present = len(self._own) < 2 or self._random.random() > _DELETE_SHARE
+        token = self._insert() if present else self._own.pop(self._random.randrange(len(self._own)))
+        step = self._insertion(token) if present else self._deletion(token)
+        self.ledger.sent(token, present=present)
+        await self.client.edit(step)
+
+    def _insert(self) -> str:
+        number = len(self.ledger.updates)
+        token = f"{self._name}:{number}" if number % 2 else f"<{self._name}:{number}>"
+        self._own.append(token)
+        return token
+
+    def _insertion(self, token: str) -> list[object]:
+        if not token.startswith("<"):
+            return ["map.set", token, len(self._own)]
+        # Never inside a token: after the end of one, or at the start.
+        end = str(self.replica.text).rfind(">", 0, self._random.randrange(1 + len(self.replica.text)))
+        return ["text.insert", end + 1, token]
+
+    def _deletion(self, token: str) -> list[object]:
+        if not token.startswith("<"):
+            return ["map.delete", token]
+        return ["text.delete", str(self.replica.text).index(token), len(token)]
+
+    async def _ask(self) -> None:
+        updates = len(self.ledger.updates)
+        heard = await self.client.ask_saved()
+        heard.add_done_callback(lambda answer: None if answer.cancelled() else self.ledger.acknowledge(updates))
+
+
+class Load:
+    """Several writers at one graph."""
+
+    def __init__(self, url: str, updates_per_s: float, seed: int) -> None:
+        self.writers = [Writer(url, f"w{number}", updates_per_s / WRITERS, seed + number) for number in range(WRITERS)]
+
+    @staticmethod
+    @asynccontextmanager
+    async def running(url: str, updates_per_s: float, seed: int) -> AsyncIterator["Load"]:
+        """A load that runs until the context ends; then every client is gone, without a goodbye."""
+        load = Load(url, updates_per_s, seed)
+        async with asyncio.TaskGroup() as tasks:
+            for writer in load.writers:
+                await writer.client.connect()
+            runs = [tasks.create_task(writer.run()) for writer in load.writers]
+            try:
+                yield load
+            finally:
+                for writer, run in zip(load.writers, runs, strict=True):
+                    run.cancel()
+                    writer.client.abort()
+        for writer in load.writers:
+            await writer.client.closed()
+
+    @property
+    def acknowledged(self) -> int:
+        return sum(writer.ledger.acknowledged for writer in self.writers)
+
+    @property
+    def acknowledged_deletes(self) -> int:
+        return sum(writer.ledger.acknowledged_deletes() for writer in self.writers)
+
+    @property
+    def sent(self) -> int:
+        return sum(len(writer.ledger.updates) for writer in self.writers)
+
+    async def acknowledged_beyond(self, updates: int) -> None:
+        """Wait until more than `updates` updates are acknowledged."""
+
+        async def acknowledged() -> int:
+            return self.acknowledged
+
+        await eventually(acknowledged, lambda count: count > updates)
+
+    def missing(self, content: Content) -> list[str]:
+        """The acknowledged updates that `content` lacks."""
+        tokens = tokens_of(content)
+        return [loss for writer in self.writers for loss in writer.ledger.missing(tokens)]

@@ -1,0 +1,49 @@
+import { type Hierarchy, TOP } from "../graph/hierarchy";
+import type { Point, Scene } from "../graph/scene";
+import { type Box, HEADER, PADDING } from "../layout/arrange";
+import { sizeOfLabel } from "../layout/sizes";
+import type { Arrangement } from "../layout/useArrangement";
+import { boundsOf } from "./view";
+
+const NOTHING_MOVED: ReadonlyMap<string, Point> = new Map();
+
+/**
+ * Where everything is drawn, containers before what they contain. A node is where it is being
+ * dragged to (`moved`), else at its own position, else where it was arranged; a container is
+ * around its children. A node that is neither placed nor arranged yet is left out.
+ */
+export function boxesOf(
+  scene: Scene,
+  hierarchy: Hierarchy,
+  arrangement: Arrangement,
+  moved: ReadonlyMap<string, Point> = NOTHING_MOVED,
+): Map<string, Box> {
+  const boxes = new Map<string, Box>();
+  const leafBox = (id: string): Box | null => {
+    const node = scene.nodes.get(id);
+    const at = moved.get(id) ?? node?.position ?? arrangement.get(id);
+    return node && at ? { x: at.x, y: at.y, ...sizeOfLabel(node.label) } : null;
+  };
+  const visit = (id: string): Box | null => {
+    const children = hierarchy.childrenOf.get(id);
+    boxes.set(id, { x: 0, y: 0, width: 0, height: 0 }); // holds its turn before its children
+    const box = children ? around(children.flatMap((child) => visit(child) ?? [])) : leafBox(id);
+    if (box) boxes.set(id, box);
+    else boxes.delete(id);
+    return box;
+  };
+  for (const id of hierarchy.childrenOf.get(TOP) ?? []) visit(id);
+  return boxes;
+}
+
+function around(children: Box[]): Box | null {
+  const inner = boundsOf(children);
+  return (
+    inner && {
+      x: inner.x - PADDING,
+      y: inner.y - HEADER,
+      width: inner.width + 2 * PADDING,
+      height: inner.height + HEADER + PADDING,
+    }
+  );
+}

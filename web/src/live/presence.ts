@@ -1,0 +1,38 @@
+/** Who else is here, from awareness states. What others write there is not trusted to be right. */
+
+export interface Person {
+  clientId: number;
+  name: string;
+  color: string;
+  /** The node they have selected. */
+  selection: string | null;
+}
+
+const HEX_COLOUR = /^#[0-9a-f]{6}$/i;
+const FALLBACK_COLOUR = "#5c6470";
+const NAME_LIMIT = 60;
+
+/** Everyone but `ownClientId`, by name; states without a user are not people. */
+export function peopleIn(states: ReadonlyMap<number, unknown>, ownClientId: number): Person[] {
+  return [...states]
+    .filter(([clientId]) => clientId !== ownClientId)
+    .flatMap(([clientId, state]) => person(clientId, state) ?? [])
+    .sort((a, b) => a.name.localeCompare(b.name) || a.clientId - b.clientId);
+}
+
+/** Colours of the people who have a node selected, by node id. */
+export function selectionsOf(people: readonly Person[]): ReadonlyMap<string, string> {
+  return new Map(people.flatMap(({ selection, color }) => (selection ? [[selection, color]] : [])));
+}
+
+function person(clientId: number, state: unknown): Person | null {
+  const { user, selection } = (state ?? {}) as { user?: unknown; selection?: unknown };
+  const { name, color } = (user ?? {}) as { name?: unknown; color?: unknown };
+  if (typeof name !== "string" || name.trim() === "") return null;
+  return {
+    clientId,
+    name: name.trim().slice(0, NAME_LIMIT),
+    color: typeof color === "string" && HEX_COLOUR.test(color) ? color : FALLBACK_COLOUR,
+    selection: typeof selection === "string" ? selection : null,
+  };
+}

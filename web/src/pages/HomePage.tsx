@@ -1,0 +1,105 @@
+import { useEffect, useState } from "react";
+import { createProject, listProjects, type Project } from "../api";
+import { type Loaded, useLoad } from "../loading";
+import { Logo } from "../parts/Logo";
+import { NameForm } from "../parts/NameForm";
+import { Notice } from "../parts/Notice";
+import { ProjectSection } from "./ProjectSection";
+
+export function HomePage() {
+  const [projects, reload] = useLoad(listProjects);
+  const [naming, setNaming] = useState(false);
+  useEffect(() => {
+    document.title = "Layercake";
+  }, []);
+  const create = async (name: string) => {
+    await createProject(name);
+    setNaming(false);
+    reload();
+  };
+  return (
+    <div className="home">
+      <header className="home-bar">
+        <Logo />
+        <span className="wordmark">Layercake</span>
+        <a className="quiet-link" href="/docs">
+          API
+        </a>
+      </header>
+      <main className="home-body">
+        <div className="home-title">
+          <h1>Projects</h1>
+          {projects.state === "ready" && projects.value.length > 0 && !naming && (
+            <NewProject open={() => setNaming(true)} />
+          )}
+        </div>
+        {naming && (
+          <NameForm
+            label="Name of the new project"
+            placeholder="For example: Order system"
+            submitLabel="Create project"
+            submit={create}
+            cancel={() => setNaming(false)}
+          />
+        )}
+        <ProjectList
+          projects={projects}
+          retry={reload}
+          quiet={naming}
+          start={() => setNaming(true)}
+        />
+      </main>
+    </div>
+  );
+}
+
+interface ProjectListProps {
+  projects: Loaded<Project[]>;
+  retry: () => void;
+  start: () => void;
+  /** Someone is naming the first project already. */
+  quiet: boolean;
+}
+
+function ProjectList({ projects, retry, start, quiet }: ProjectListProps) {
+  if (projects.state === "loading") return <Placeholders />;
+  if (projects.state === "failed") {
+    return (
+      <Notice title="The projects did not load" advice={projects.error.message} tone="bad">
+        <button type="button" className="button primary" onClick={retry}>
+          Try again
+        </button>
+      </Notice>
+    );
+  }
+  if (projects.value.length > 0) {
+    return projects.value.map((project) => <ProjectSection key={project.id} project={project} />);
+  }
+  if (quiet) return null;
+  return (
+    <Notice
+      title="No projects yet"
+      advice="A project holds graphs that belong together. Create one, then add a graph to it."
+    >
+      <NewProject open={start} />
+    </Notice>
+  );
+}
+
+function NewProject({ open }: { open: () => void }) {
+  return (
+    <button type="button" className="button primary" onClick={open}>
+      New project
+    </button>
+  );
+}
+
+function Placeholders() {
+  return (
+    <div className="placeholders" role="status" aria-label="Loading projects">
+      <div />
+      <div />
+      <div />
+    </div>
+  );
+}

@@ -1,0 +1,110 @@
+"""Projects and their graphs, for whoever may: the service behind the HTTP routes and the commands.
+
+Every method asks the policy. What one may not read is not found; what one may read but not do is forbidden.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from uuid import UUID
+
+from auth.errors import ForbiddenError
+from auth.policy import Action, Principal, Role, may
+from persistence.errors import NotFoundError
+from persistence.records import Graph, GraphType, Project, Retitle
+from workspace.importing import PreparedGraph
+from workspace.ports import GraphStore, ProjectStore
+
+
+class Catalogue:
+    """Projects and graphs. `before_delete` is awaited for each graph about to be deleted, so that its room closes."""
+
+    def __init__(
+        self, projects: ProjectStore, graphs: GraphStore, before_delete: Callable[[UUID], Awaitable[None]]
+    ) -> None:
+        self._projects = projects
+        self._graphs = graphs
+        self._before_delete = before_delete
+
+    async def create_project(self, principal: Principal, name: str, description: str | None) -> Project:
+        """Create a project in the first group that the principal joined and may edit in.
+
+        Raises ForbiddenError if there is none, InvalidValueError for a bad name.
+        """
+        for group_id, role in await self._projects.groups_of(principal.id):
+            if may(replace(principal, role=Role(role)), Action.EDIT):
+                return await self._projects.create(principal.id, group_id, name, description)
+        raise ForbiddenError(Action.EDIT, "group")
+
+    async def projects(self, principal: Principal) -> tuple[Project, ...]:
+        """Return the projects the principal may read, oldest first."""
+        return await self._projects.of_user(principal.id)
+
+    async def project(self, principal: Principal, project_id: UUID) -> Project:
+        """Return a project. Raises NotFoundError."""
+        await self.authorise_project(principal, project_id, Action.READ)
+        return await self._projects.read(principal.id, project_id)
+
+    async def change_project(self, principal: Principal, project_id: UUID, new: Retitle) -> Project:
+        """Rename and describe a project. Raises InvalidValueError for a bad name."""
+        await self.authorise_project(principal, project_id, Action.EDIT)
+        return await self._projects.change(principal.id, project_id, new)
+
+    async def delete_project(self, principal: Principal, project_id: UUID) -> None:
+        """Delete a project with its graphs."""
+        await self.authorise_project(principal, project_id, Action.MANAGE)
+        for graph in await self._graphs.of_project(principal.id, project_id):
+            await self._before_delete(graph.id)
+        await self._projects.delete(principal.id, project_id)
+
+    async def create_graph(
+        self, principal: Principal, project_id: UUID, name: str, graph_type: GraphType, description: str | None
+    ) -> Graph:
+        """Create an empty graph. Raises InvalidValueError for a bad name."""
+        await self.authorise_project(principal, project_id, Action.EDIT)
+        return await self._graphs.create(principal.id, project_id, name, graph_type, description)
+
+    async def graphs(self, principal: Principal, project_id: UUID) -> tuple[Graph, ...]:
+        """Return the graphs of a project, oldest first."""
+        await self.authorise_project(principal, project_id, Action.READ)
+        return await self._graphs.of_project(principal.id, project_id)
+
+    async def graph(self, principal: Principal, graph_id: UUID) -> Graph:
+        """Return a graph without its content. Raises NotFoundError."""
+        await self.authorise_graph(principal, graph_id, Action.READ)
+        return await self._graphs.read(principal.id, graph_id)
+
+    async def change_graph(self, principal: Principal, graph_id: UUID, new: Retitle) -> Graph:
+        """Rename and describe a graph. Raises InvalidValueError for a bad name."""
+        await self.authorise_graph(principal, graph_id, Action.EDIT)
+        return await self._graphs.change(principal.id, graph_id, new)
+
+    async def delete_graph(self, principal: Principal, graph_id: UUID) -> None:
+        """Delete a graph."""
+        await self.authorise_graph(principal, graph_id, Action.MANAGE)
+        await self._before_delete(graph_id)
+        await self._graphs.delete(principal.id, graph_id)
+
+    async def import_graph(self, principal: Principal, project_id: UUID, name: str, prepared: PreparedGraph) -> Graph:
+        """Create a graph with its content: all of it, or nothing if this raises."""
+        await self.authorise_project(principal, project_id, Action.EDIT)
+        return await self._graphs.create(principal.id, project_id, name, "data", None, prepared.updates)
+
+    async def authorise_project(self, principal: Principal, project_id: UUID, action: Action) -> None:
+        """Return if the principal may do `action`; raises NotFoundError if not even read, else ForbiddenError."""
+        role = await self._projects.role_in_project(principal.id, project_id)
+        if not may(_with_role(principal, role), Action.READ):
+            raise NotFoundError("project", project_id)
+        if not may(_with_role(principal, role), action):
+            raise ForbiddenError(action, "project")
+
+    async def authorise_graph(self, principal: Principal, graph_id: UUID, action: Action) -> None:
+        """Return if the principal may do `action`; raises NotFoundError if not even read, else ForbiddenError."""
+        role = await self._graphs.role_in_graph(principal.id, graph_id)
+        if not may(_with_role(principal, role), Action.READ):
+            raise NotFoundError("graph", graph_id)
+        if not may(_with_role(principal, role), action):
+            raise ForbiddenError(action, "graph")
+
+
+def _with_role(principal: Principal, role: str | None) -> Principal:
+    return replace(principal, role=None if role is None else Role(role))
