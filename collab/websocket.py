@@ -220,8 +220,9 @@ class Connection(asyncio.Protocol):
         if self._room is not None and self._session is not None:
             self._edge.hub.leave(self._room, self._session, self._loop.time())
         self._report.duration_s = self._loop.time() - self._opened_at
-        if self._report.close_code is None:
-            self._report.close_code = self._framing.close_code
+        goodbye = self._framing.close_rcvd
+        if self._report.close_code is None and goodbye is not None:
+            self._report.close_code, self._report.close_reason = goodbye.code, goodbye.reason
         self._edge.gone(self, self._report)
 
     # -- messages

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import shlex
 import shutil
 import tempfile
@@ -19,6 +20,7 @@ USER = "layercake"
 
 _VERSION_TIMEOUT_S = 30
 _INITDB_TIMEOUT_S = 300
+_FAILURE = re.compile(r"FATAL:|PANIC:|error:|could not")
 _UNFINISHED = "postgres.new-"
 _FIRST_WITH_BUILTIN_LOCALE = 17
 
@@ -115,7 +117,8 @@ class Cluster:
         else:
             if outcome.code == 0:
                 return
-            reason = next((line for line in outcome.output.splitlines() if "error:" in line), outcome.last_line)
+            lines = outcome.output.splitlines()
+            reason = next((line for line in lines if _FAILURE.search(line)), outcome.last_line)
         shutil.rmtree(folder, ignore_errors=True)
         raise EmbeddedServerError(
             f"PostgreSQL's initdb cannot make its data in {self.data.parent}: {reason}; "

@@ -99,7 +99,7 @@ _Entity = TypeVar("_Entity", bound=_Identified)
 
 
 def build_updates(content: GraphContent, client_id: int) -> Iterator[DocumentUpdate]:
-    """Make updates that, applied in order to an empty document, give `content`; the same ones every time.
+    """Make updates that, applied in order to an empty document, give `content`.
 
     `client_id` writes them all: below 2^16 for the server, so that in a true conflict the concurrent
     edit of a person wins. Each is one transaction of at most MAX_UPDATE_BYTES, unless one entity is larger.

@@ -16,13 +16,11 @@ import asyncpg
 import structlog
 
 from persistence.database import Database
-from persistence.errors import StoreUnavailableError
 from persistence.operations import flush_exists, graphs_that_exist, write_flush
 from persistence.ports import CommitListener
 from persistence.records import Operation
 
 _log = structlog.get_logger("layercake.log")
-_RETRYABLE = (asyncpg.PostgresError, asyncpg.InterfaceError, StoreUnavailableError, OSError, TimeoutError)
 
 
 class LogSettings(NamedTuple):
@@ -40,7 +38,7 @@ class LogSettings(NamedTuple):
     """How long one statement may take before the connection counts as broken."""
     retry_first_s: float = 0.05
     """The wait before a failed flush is sent again; it doubles up to `retry_most_s`."""
-    retry_most_s: float = 2.0
+    retry_most_s: float = 0.5
     flushes_between_cleanups: int = 5_000
     """After how many flushes the ids of old ones are forgotten."""
 
@@ -163,10 +161,10 @@ class LogWriter:
         while True:
             try:
                 return await self._attempt(flush_id, operations)
-            except _RETRYABLE as error:
+            except Exception as error:  # noqa: BLE001 - a driver whose server dies raises anything; edits must outlive it
                 self._drop_connection()
                 self.statistics.retries += 1
-                _log.warning("flush failed, trying again", error=str(error) or type(error).__name__, wait_s=wait_s)
+                _log.warning("flush failed, trying again", error=f"{type(error).__name__}: {error}", wait_s=wait_s)
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, self._settings.retry_most_s)
 

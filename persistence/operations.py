@@ -119,9 +119,7 @@ class StoredDocuments:
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             yield self._chunks(connection, graph_id)
 
-    async def _chunks(
-        self, connection: asyncpg.Connection, graph_id: UUID
-    ) -> AsyncIterator[DocumentChunk]:
+    async def _chunks(self, connection: asyncpg.Connection, graph_id: UUID) -> AsyncIterator[DocumentChunk]:
         graph = await connection.fetchrow(READ_STATE, graph_id)
         if graph is None:
             raise NotFoundError("graph", graph_id)

@@ -34,7 +34,8 @@ _SETTINGS = {
     "timezone": "UTC",
 }
 _CONNECT_TIMEOUT_S = 5.0
-_POLL_S = 0.02
+_FIRST_POLL_S = 0.02
+_LONGEST_POLL_S = 0.5
 _RETRY_S = 0.2
 _STOP_STEPS = ((signal.SIGINT, 60.0), (signal.SIGQUIT, 15.0), (signal.SIGKILL, 15.0))
 _LOG_LIMIT_BYTES = 16 * 1024 * 1024
@@ -42,6 +43,8 @@ _LOG_LIMIT_BYTES = 16 * 1024 * 1024
 # What passes by itself: backends outlive a killed postmaster for a moment, and a postmaster
 # whose server was killed just after starting it writes its pid only now.
 _PASSING = ("pre-existing shared memory block", 'lock file "postmaster.pid" already exists')
+_STARTING = "the database system is"  # starting up, in recovery mode: told to whoever asks too early
+_NOT_YET = (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
 
 HAS_DATABASE = "SELECT true FROM pg_catalog.pg_database WHERE datname = $1"
 CREATE_DATABASE = f"CREATE DATABASE {USER}"
@@ -76,8 +79,6 @@ class Postmaster:
         try:
             async with asyncio.timeout(timeout_s):
                 await self._come_up()
-                await self._create_database()
-                await self._refuse_unsafe_settings()
         except TimeoutError as error:
             await self.stop()
             raise EmbeddedServerError(
@@ -99,7 +100,7 @@ class Postmaster:
             if self._process is None or self._process.returncode is not None:
                 return
             with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(number)
+                os.kill(self._process.pid, number)  # send_signal would take the exit code from wait()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._process.wait()
@@ -114,14 +115,24 @@ class Postmaster:
     async def _come_up(self) -> None:
         while True:
             await reap(self.cluster.data)
+            # nobody else can be in our private folder; its pid may be another program's by now
+            (self.socket_folder / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
             log_start = self.log.stat().st_size if self.log.exists() else 0
-            self._process = await self._spawn()
-            if await self._answers(self._process):
+            await self._spawn_whole()
+            if await self._answers():
                 return
             said = self._said_since(log_start)
             if not any(reason in said for reason in _PASSING):
                 raise EmbeddedServerError(self._explanation(said))
             await asyncio.sleep(_RETRY_S)
+
+    async def _spawn_whole(self) -> None:
+        """Spawn without being cut: a cancelled spawn kills a PostgreSQL that may be writing already."""
+        spawning = asyncio.ensure_future(self._spawn())
+        try:
+            await asyncio.shield(spawning)
+        finally:
+            self._process = await spawning
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         settings = {**_SETTINGS, "unix_socket_directories": str(self.socket_folder)}
@@ -153,18 +164,21 @@ class Postmaster:
         stale = PidFile.read(self.cluster.data)
         return {"PG_GRANDPARENT_PID": str(stale.pid)} if stale else {}
 
-    async def _answers(self, process: asyncio.subprocess.Process) -> bool:
-        """Wait until a SELECT answers; False if the process ends before."""
-        while process.returncode is None:
+    async def _answers(self) -> bool:
+        """Wait until it answers from its database `layercake`; False if the process ends before."""
+        assert self._process is not None
+        poll_s = _FIRST_POLL_S
+        while self._process.returncode is None:
             try:
-                async with self._connection("postgres") as connection:
-                    await connection.fetchval("SELECT 1")
-            except (OSError, asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError):
-                await asyncio.sleep(_POLL_S)
+                await self._create_database()
+                await self._refuse_unsafe_settings()
+            except _NOT_YET:
+                await asyncio.sleep(poll_s)
+                poll_s = min(poll_s * 1.5, _LONGEST_POLL_S)  # each is a line in the log
             except asyncpg.PostgresError as error:
                 raise EmbeddedServerError(
                     f"PostgreSQL in {self.cluster.data} does not let us in ({error}); "
-                    f"undo the changes to {self.cluster.data / 'pg_hba.conf'}"
+                    "undo what was changed in pg_hba.conf or postgresql.conf there"
                 ) from error
             else:
                 return True
@@ -204,7 +218,8 @@ class Postmaster:
             return log.read(_LOG_LIMIT_BYTES).decode(errors="replace")
 
     def _explanation(self, said: str) -> str:
-        reasons = [line.partition("FATAL:")[2].strip() for line in said.splitlines() if "FATAL:" in line]
+        fatal = [line for line in said.splitlines() if "FATAL:" in line and _STARTING not in line]
+        reasons = [line.partition("FATAL:")[2].strip() for line in fatal]
         last_line = (said.strip().splitlines() or ["it wrote nothing"])[-1]
         return (
             f"PostgreSQL does not start in {self.cluster.data}: {(reasons or [last_line])[0]}; "

@@ -53,8 +53,8 @@ class SystemAccount:
                 "PostgreSQL does not run as root and `setpriv` is missing; install util-linux, "
                 "or start Layercake as an ordinary user"
             )
-        closed = next((path for path in reached for path in _way(path) if not self._may_pass(path)), None)
-        capability = () if closed is None else _capability(closed, self.name)
+        closed = [step for path in reached for step in _way(path) if not self._may_pass(step)]
+        capability = _capability(closed, self.name) if closed else ()
         user = ("--reuid", str(self.uid), "--regid", str(self.gid), "--clear-groups")
         return (program, *user, *capability, "--")
 
@@ -110,14 +110,17 @@ def _way(path: Path) -> tuple[Path, ...]:
     return (*reversed(real.parents), real)
 
 
-def _capability(closed: Path, name: str) -> tuple[str, ...]:
-    enough = [name for name in _CAPABILITIES if closed.is_dir() or name == "dac_override"]
-    for capability in enough:
+def _capability(closed: Sequence[Path], name: str) -> tuple[str, ...]:
+    """Return setpriv's options for the least that opens `closed`: a program without its x bit needs more."""
+    needs_more = any(not path.is_dir() for path in closed)
+    for capability in ("dac_override",) if needs_more else _CAPABILITIES:
         if _held() >> _CAPABILITIES[capability] & 1:
-            return (f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}")
+            # without the secure bit access(2), by which initdb looks for postgres, ignores capabilities
+            kept = ("--securebits", "+no_setuid_fixup")
+            return (f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}", *kept)
     raise EmbeddedServerError(
-        f"PostgreSQL runs as the system user {name}, which cannot enter {closed}; "
-        f"choose another folder with --data-dir, or allow it with `chmod o+x {closed}`"
+        f"PostgreSQL runs as the system user {name}, which cannot enter {closed[0]}; "
+        f"choose another folder with --data-dir, or allow it with `chmod o+x {closed[0]}`"
     )
 
 

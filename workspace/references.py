@@ -52,7 +52,7 @@ _CHILD = {"id", "belongs_to"}
 
 
 def _ids(table: Table) -> set[str]:
-    return {row.cells["id"] for row in table.rows if "id" in row.cells}
+    return {row.cells["id"] for row in table.rows if "id" in row.cells} | table.broken_ids
 
 
 def _cycles(parents: Mapping[str, str]) -> Iterator[list[str]]:

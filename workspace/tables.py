@@ -5,7 +5,7 @@ Pure. Whatever is wrong is noted in `Issues`, and reading goes on as far as it m
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from io import StringIO
 
@@ -47,12 +47,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The rows of a file, and what the file calls each field that it has."""
+    """The rows of a file, and what the file calls each field that it has.
+
+    `broken_ids` are those of rows that are left out because an issue is about their shape.
+    """
 
     file: str
     kind: TableKind
     headers: Mapping[str, str]
     rows: tuple[Row, ...]
+    broken_ids: frozenset[str]
 
 
 _FIELDS: Mapping[TableKind, Mapping[str, str]] = {
@@ -103,7 +107,9 @@ def read_table(file: TableFile, issues: Issues) -> Table | None:
     if fields is None:
         return None
     headers = {name: text for name, text in zip(fields, header, strict=True) if name is not None}
-    return Table(file.name, kind, headers, tuple(_rows(file.name, header, fields, lines, issues)))
+    reader = _RowReader(file.name, header, fields, issues)
+    rows = tuple(reader.read(lines))
+    return Table(file.name, kind, headers, rows, frozenset(reader.broken_ids))
 
 
 def kind_of(header: Sequence[str]) -> TableKind | None:
@@ -174,48 +180,49 @@ def _match_header(
     fields = [known.get(_normalise(name)) for name in header]
     before = issues.count
     seen: dict[str, str] = {}
-    for name, field in zip(header, fields, strict=True):
-        column = field or _normalise(name)
+    for name, known_as in zip(header, fields, strict=True):
+        column = known_as or _normalise(name)
         if column and column in seen:
             issues.add(file, line, name, f"expected each column once, but {seen[column]!r} names it already")
         seen[column] = name
-    for field in _REQUIRED[kind]:
-        if field not in seen:
-            issues.add(file, line, field, f"expected a column {field!r} in a table of {kind}")
+    for required in _REQUIRED[kind]:
+        if required not in seen:
+            issues.add(file, line, required, f"expected a column {required!r} in a table of {kind}")
     return fields if issues.count == before else None
 
 
-def _rows(
-    file: str,
-    header: Sequence[str],
-    fields: Sequence[str | None],
-    lines: Iterator[tuple[int, list[str]]],
-    issues: Issues,
-) -> Iterator[Row]:
-    for count, (line, cells) in enumerate(lines, start=1):
-        if count > MAX_ROWS:
-            issues.add(file, line, None, f"expected at most {MAX_ROWS} rows")
-            return
-        if problem := _shape_problem(header, cells):
-            issues.add(file, line, None, problem)
-        else:
-            yield _row(line, header, fields, cells)
+@dataclass(frozen=True, slots=True)
+class _RowReader:
+    file: str
+    header: Sequence[str]
+    fields: Sequence[str | None]
+    issues: Issues
+    broken_ids: set[str] = field(default_factory=set)
 
+    def read(self, lines: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
+        for count, (line, cells) in enumerate(lines, start=1):
+            if count > MAX_ROWS:
+                self.issues.add(self.file, line, None, f"expected at most {MAX_ROWS} rows")
+                return
+            if problem := self._shape_problem(cells):
+                self.issues.add(self.file, line, None, problem)
+                self.broken_ids.update(cell for name, cell in zip(self.fields, cells, strict=False) if name == "id")
+            else:
+                yield self._row(line, cells)
 
-def _shape_problem(header: Sequence[str], cells: Sequence[str]) -> str | None:
-    if len(cells) != len(header):
-        return f"expected {len(header)} cells as in the header, but there are {len(cells)}"
-    if sum(map(len, cells)) > MAX_ROW_CHARACTERS:
-        return f"expected a row of at most {MAX_ROW_CHARACTERS} characters"
-    if any(cell and not name for name, cell in zip(header, cells, strict=True)):
-        return "expected nothing in a column that has no name"
-    return None
+    def _shape_problem(self, cells: Sequence[str]) -> str | None:
+        if len(cells) != len(self.header):
+            return f"expected {len(self.header)} cells as in the header, but there are {len(cells)}"
+        if sum(map(len, cells)) > MAX_ROW_CHARACTERS:
+            return f"expected a row of at most {MAX_ROW_CHARACTERS} characters"
+        if any(cell and not name for name, cell in zip(self.header, cells, strict=True)):
+            return "expected nothing in a column that has no name"
+        return None
 
-
-def _row(line: int, header: Sequence[str], fields: Sequence[str | None], cells: Sequence[str]) -> Row:
-    filled = [item for item in zip(fields, header, cells, strict=True) if item[2]]
-    return Row(
-        line=line,
-        cells={field: cell for field, _, cell in filled if field is not None},
-        extra={name: cell for field, name, cell in filled if field is None},
-    )
+    def _row(self, line: int, cells: Sequence[str]) -> Row:
+        filled = [item for item in zip(self.fields, self.header, cells, strict=True) if item[2]]
+        return Row(
+            line=line,
+            cells={name: cell for name, _, cell in filled if name is not None},
+            extra={header: cell for name, header, cell in filled if name is None},
+        )

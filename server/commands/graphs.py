@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from persistence.errors import StoreError
 from persistence.records import Graph, Project
@@ -28,7 +28,8 @@ def list_graphs(project_name: ProjectName = None, data_dir: DataDir = None, data
     except StoreError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    table = Table("id", "project", "name", "type", "created", box=None)
+    # A narrow terminal folds names, but an id is only of use whole.
+    table = Table(Column("id", min_width=36), "project", "name", "type", "created", box=None)
     for project, graph in found:
         table.add_row(str(graph.id), project.name, graph.name, graph.graph_type, f"{graph.created_at:%Y-%m-%d %H:%M}")
     Console(soft_wrap=True).print(table)

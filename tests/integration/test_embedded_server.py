@@ -409,7 +409,7 @@ async def test_db_11_programs_that_do_not_run_are_named(directory: Path, tmp_pat
 async def test_db_11_configuration_that_stops_it_is_quoted(start: Start, directory: Path) -> None:
     await (await start()).stop()
     configure(directory, "nonsense = 1")
-    with pytest.raises(EmbeddedServerError, match=r"does not start in .*nonsense.*cure that"):
+    with pytest.raises(EmbeddedServerError, match=r"does not start in .*postgresql.conf. contains errors; cure that"):
         await start()
 
 

@@ -79,10 +79,6 @@ def test_absent_fields_are_not_written() -> None:
     assert doc.get("nodes", type=Map).to_py() == {"b": {}}
 
 
-def test_a_graph_gives_the_same_updates_every_time() -> None:
-    assert tuple(build_updates(FULL, 7)) == tuple(build_updates(FULL, 7))
-
-
 def test_an_empty_graph_needs_no_update() -> None:
     assert tuple(build_updates(GraphContent(), 1)) == ()
 

@@ -4,6 +4,7 @@ import { App } from "./App";
 import "./styles/base.css";
 import "./styles/home.css";
 import "./styles/workspace.css";
+import "./styles/panel.css";
 import "./styles/drawing.css";
 import "./styles/motion.css";
 

@@ -27,8 +27,9 @@ export interface CanvasProps {
   onView: (centre: ViewControl["centre"]) => void;
 }
 
-/** Far out, edge labels would be noise. */
+/** Far out or among too many, edge labels would be noise; those of a selected node are shown. */
 const DETAIL_SCALE = 0.8;
+const MOST_LABELS = 150;
 /** Container titles grow when far out, as far as the room above the children allows. */
 const READABLE_SCALE = 0.62;
 const LARGEST_BOOST = 2.4;
@@ -43,7 +44,8 @@ export function Canvas(props: CanvasProps) {
   const { onView } = props;
   useEffect(() => onView(control.centre));
   const rename = (event: MouseEvent) => {
-    const nodeId = nodeAt(event.target);
+    // The drawing has captured the pointer, so the event names the drawing as its target.
+    const nodeId = nodeAt(document.elementFromPoint(event.clientX, event.clientY));
     if (nodeId !== null && target.editable) actions.setRenaming(nodeId);
   };
   return (
@@ -55,7 +57,7 @@ export function Canvas(props: CanvasProps) {
         aria-describedby="canvas-keys"
         // biome-ignore lint/a11y/noNoninteractiveTabindex: it takes keys, see its description
         tabIndex={0}
-        data-near={view.scale >= DETAIL_SCALE || undefined}
+        data-near={(view.scale >= DETAIL_SCALE && scene.edges.size <= MOST_LABELS) || undefined}
         style={{ "--boost": boost(view.scale) } as CSSProperties}
         onDoubleClick={rename}
         onKeyDown={(event) => onKey(event, props, control, fit)}

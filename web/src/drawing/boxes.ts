@@ -1,6 +1,6 @@
 import { type Hierarchy, TOP } from "../graph/hierarchy";
-import type { Point, Scene } from "../graph/scene";
-import { type Box, HEADER, PADDING } from "../layout/arrange";
+import type { Point, Scene, SceneNode } from "../graph/scene";
+import { type Box, frame, HEADER, PADDING } from "../layout/arrange";
 import { sizeOfLabel } from "../layout/sizes";
 import type { Arrangement } from "../layout/useArrangement";
 import { boundsOf } from "./view";
@@ -19,15 +19,20 @@ export function boxesOf(
   moved: ReadonlyMap<string, Point> = NOTHING_MOVED,
 ): Map<string, Box> {
   const boxes = new Map<string, Box>();
-  const leafBox = (id: string): Box | null => {
-    const node = scene.nodes.get(id);
-    const at = moved.get(id) ?? node?.position ?? arrangement.get(id);
-    return node && at ? { x: at.x, y: at.y, ...sizeOfLabel(node.label) } : null;
+  const leafBox = ({ id, label, position }: SceneNode): Box | null => {
+    const at = moved.get(id) ?? position ?? arrangement.get(id);
+    return at ? { x: at.x, y: at.y, ...sizeOfLabel(label) } : null;
   };
   const visit = (id: string): Box | null => {
+    const node = scene.nodes.get(id) as SceneNode;
     const children = hierarchy.childrenOf.get(id);
     boxes.set(id, { x: 0, y: 0, width: 0, height: 0 }); // holds its turn before its children
-    const box = children ? around(children.flatMap((child) => visit(child) ?? [])) : leafBox(id);
+    const box = children
+      ? around(
+          node.label,
+          children.flatMap((child) => visit(child) ?? []),
+        )
+      : leafBox(node);
     if (box) boxes.set(id, box);
     else boxes.delete(id);
     return box;
@@ -36,14 +41,8 @@ export function boxesOf(
   return boxes;
 }
 
-function around(children: Box[]): Box | null {
+function around(label: string, children: Box[]): Box | null {
   const inner = boundsOf(children);
-  return (
-    inner && {
-      x: inner.x - PADDING,
-      y: inner.y - HEADER,
-      width: inner.width + 2 * PADDING,
-      height: inner.height + HEADER + PADDING,
-    }
-  );
+  if (inner === null) return null;
+  return { x: inner.x - PADDING, y: inner.y - HEADER, ...frame(inner, sizeOfLabel(label)) };
 }

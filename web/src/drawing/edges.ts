@@ -14,7 +14,7 @@ const CORNER = 10;
 const HEAD_LENGTH = 8;
 const HEAD_HALF = 4;
 const LOOP = 16;
-const LABEL_STEP = 0.2;
+const LABEL_STEP = 0.3;
 
 /** Tell parallel edges apart: a lane per edge, 0 for a lone one, else around 0 in steps of 1. */
 export function lanesOf(edges: Iterable<SceneEdge>): Map<string, number> {
@@ -79,7 +79,7 @@ function curve(start: Point, end: Point, direction: Point, lane: number): EdgeLi
   const first = { x: start.x + direction.x * bend, y: start.y + direction.y * bend };
   const second = { x: tip.x - direction.x * bend, y: tip.y - direction.y * bend };
   const sameWay = direction.x + direction.y; // -1 or 1: labels of opposite edges stay apart too
-  const share = Math.min(0.85, Math.max(0.15, 0.5 + lane * sameWay * LABEL_STEP));
+  const share = Math.min(0.88, Math.max(0.12, 0.5 + lane * sameWay * LABEL_STEP));
   return {
     path: `M${at(start)} C${at(first)} ${at(second)} ${at(tip)}`,
     head: arrow(end, direction),

@@ -1,4 +1,4 @@
-import { type PointerEvent, useRef } from "react";
+import { type PointerEvent, useLayoutEffect, useState } from "react";
 import type { Point } from "../graph/scene";
 import { pointIn, type ViewControl } from "./useView";
 import { zoomed } from "./view";
@@ -19,78 +19,93 @@ interface Gesture {
   moving: boolean;
 }
 
+type Handler = (event: PointerEvent<SVGSVGElement>) => void;
+
 interface Handlers {
-  onPointerDown: (event: PointerEvent<SVGSVGElement>) => void;
-  onPointerMove: (event: PointerEvent<SVGSVGElement>) => void;
-  onPointerUp: (event: PointerEvent<SVGSVGElement>) => void;
-  onPointerCancel: (event: PointerEvent<SVGSVGElement>) => void;
+  onPointerDown: Handler;
+  onPointerMove: Handler;
+  onPointerUp: Handler;
+  onPointerCancel: Handler;
 }
 
 /** One pointer selects, drags a node or pans; two pan and zoom. */
 export function useGestures(control: ViewControl, target: GestureTarget): Handlers {
-  const pointers = useRef(new Map<number, Point>());
-  const gesture = useRef<Gesture | null>(null);
+  const [gestures] = useState(() => new Gestures(control, target));
+  useLayoutEffect(() => {
+    gestures.control = control;
+    gestures.target = target;
+  });
+  return gestures.handlers;
+}
 
-  const down = (event: PointerEvent<SVGSVGElement>) => {
+class Gestures {
+  readonly handlers: Handlers = {
+    onPointerDown: (event) => this.#down(event),
+    onPointerMove: (event) => this.#move(event),
+    onPointerUp: (event) => this.#up(event),
+    onPointerCancel: (event) => this.#up(event),
+  };
+  readonly #pointers = new Map<number, Point>();
+  #gesture: Gesture | null = null;
+
+  constructor(
+    public control: ViewControl,
+    public target: GestureTarget,
+  ) {}
+
+  #down(event: PointerEvent<SVGSVGElement>): void {
     if (event.button !== 0) return;
     event.currentTarget.setPointerCapture(event.pointerId);
     const start = pointIn(event.currentTarget, event);
-    pointers.current.set(event.pointerId, start);
+    this.#pointers.set(event.pointerId, start);
     const nodeId = nodeAt(event.target);
-    gesture.current = pointers.current.size === 1 ? { nodeId, start, moving: false } : null;
-    if (gesture.current) target.select(nodeId);
-  };
+    this.#gesture = this.#pointers.size === 1 ? { nodeId, start, moving: false } : null;
+    if (this.#gesture) this.target.select(nodeId);
+  }
 
-  const move = (event: PointerEvent<SVGSVGElement>) => {
-    const before = pointers.current.get(event.pointerId);
+  #move(event: PointerEvent<SVGSVGElement>): void {
+    const before = this.#pointers.get(event.pointerId);
     if (!before) return;
     const now = pointIn(event.currentTarget, event);
-    if (pointers.current.size === 2) pinch(event.pointerId, before, now);
-    else single(before, now);
-    pointers.current.set(event.pointerId, now);
-  };
+    if (this.#pointers.size === 2) this.#pinch(event.pointerId, before, now);
+    else if (this.#gesture) this.#single(this.#gesture, before, now);
+    this.#pointers.set(event.pointerId, now);
+  }
 
-  const pinch = (pointerId: number, before: Point, now: Point) => {
-    const other = [...pointers.current].find(([id]) => id !== pointerId)?.[1] as Point;
+  #pinch(pointerId: number, before: Point, now: Point): void {
+    const other = [...this.#pointers].find(([id]) => id !== pointerId)?.[1] as Point;
     const factor = apart(now, other) / Math.max(1, apart(before, other));
-    control.set((view) => zoomed(view, other, factor));
-  };
+    this.control.set((view) => zoomed(view, other, factor));
+  }
 
-  const single = (before: Point, now: Point) => {
-    const current = gesture.current;
-    if (!current) return;
-    current.moving ||= apart(now, current.start) > CLICK_SLACK_PX;
-    if (!current.moving) return;
-    if (current.nodeId !== null && target.editable) {
-      target.drag(current.nodeId, moved(current.start, now), false);
-    } else {
-      control.set((view) => ({
-        ...view,
-        x: view.x + now.x - before.x,
-        y: view.y + now.y - before.y,
-      }));
+  #single(gesture: Gesture, before: Point, now: Point): void {
+    gesture.moving ||= apart(now, gesture.start) > CLICK_SLACK_PX;
+    if (!gesture.moving) return;
+    if (gesture.nodeId !== null && this.target.editable) {
+      this.target.drag(gesture.nodeId, this.#moved(gesture.start, now), false);
+      return;
     }
-  };
+    const by = { x: now.x - before.x, y: now.y - before.y };
+    this.control.set((view) => ({ ...view, x: view.x + by.x, y: view.y + by.y }));
+  }
 
-  const moved = (start: Point, now: Point): Point => {
-    const { scale } = control.view;
+  #up(event: PointerEvent<SVGSVGElement>): void {
+    const gesture = this.#gesture;
+    const last = this.#pointers.get(event.pointerId);
+    this.#pointers.delete(event.pointerId);
+    this.#gesture = null;
+    if (gesture?.moving && last && gesture.nodeId !== null && this.target.editable) {
+      this.target.drag(gesture.nodeId, this.#moved(gesture.start, last), true);
+    }
+  }
+
+  #moved(start: Point, now: Point): Point {
+    const { scale } = this.control.view;
     return { x: (now.x - start.x) / scale, y: (now.y - start.y) / scale };
-  };
-
-  const up = (event: PointerEvent<SVGSVGElement>) => {
-    const current = gesture.current;
-    const last = pointers.current.get(event.pointerId);
-    pointers.current.delete(event.pointerId);
-    gesture.current = null;
-    if (current?.moving && last && current.nodeId !== null && target.editable) {
-      target.drag(current.nodeId, moved(current.start, last), true);
-    }
-  };
-
-  return { onPointerDown: down, onPointerMove: move, onPointerUp: up, onPointerCancel: up };
+  }
 }
 
-export function nodeAt(element: EventTarget): string | null {
+export function nodeAt(element: EventTarget | null): string | null {
   return element instanceof Element
     ? (element.closest("[data-node]")?.getAttribute("data-node") ?? null)
     : null;

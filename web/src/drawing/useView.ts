@@ -5,7 +5,7 @@ import { fitted, revealing, toScene, type View, zoomed } from "./view";
 
 const WHEEL_ZOOM = 0.0015;
 const WIDE_PX = 760;
-const SIDE_PANEL_PX = 246;
+const SIDE_PANEL_PX = 258;
 
 export interface ViewControl {
   view: View;

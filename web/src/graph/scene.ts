@@ -67,8 +67,9 @@ export function followScene(
   };
   const stops = [nodes, edges, layers].map((collection) =>
     collection.follow(() => {
-      if (!scheduled) schedule(turn);
+      if (scheduled) return;
       scheduled = true;
+      schedule(turn);
     }),
   );
   turn();

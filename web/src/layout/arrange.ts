@@ -86,9 +86,10 @@ function arrangeContainer(graph: Graph, container: string): Arranged {
 }
 
 function sizeOf(graph: Graph, id: string): Size {
-  if (!graph.hierarchy.childrenOf.has(id)) return graph.nodes.get(id) as LayoutNode;
-  const { size } = arrangeContainer(graph, id);
-  return { width: size.width + 2 * PADDING, height: size.height + HEADER + PADDING };
+  const node = graph.nodes.get(id) as LayoutNode;
+  if (!graph.hierarchy.childrenOf.has(id)) return { width: node.width, height: node.height };
+  const { size } = graph.arranged.get(id) ?? arrangeContainer(graph, id);
+  return frame(size, node);
 }
 
 function place(
@@ -100,21 +101,19 @@ function place(
 ): void {
   const arranged = graph.arranged.get(container) as Arranged;
   for (const [id, at] of arranged.places) {
-    const inner = graph.arranged.get(id);
     const left = x + at.x;
     const top = y + at.y;
-    boxes.set(id, { x: left, y: top, ...(inner ? frame(inner.size) : leaf(graph, id)) });
-    if (inner) place(graph, id, left + PADDING, top + HEADER, boxes);
+    boxes.set(id, { x: left, y: top, ...sizeOf(graph, id) });
+    if (graph.arranged.has(id)) place(graph, id, left + PADDING, top + HEADER, boxes);
   }
 }
 
-function frame({ width, height }: Size): Size {
-  return { width: width + 2 * PADDING, height: height + HEADER + PADDING };
-}
-
-function leaf(graph: Graph, id: string): Size {
-  const { width, height } = graph.nodes.get(id) as LayoutNode;
-  return { width, height };
+/** The size of a container around children that take `inner`; its `title` fits as well. */
+export function frame(inner: Size, title: Size): Size {
+  return {
+    width: Math.max(inner.width + 2 * PADDING, title.width + PADDING),
+    height: inner.height + HEADER + PADDING,
+  };
 }
 
 /** Replace each edge by the one between the siblings its ends lie in, each pair once, in order. */

@@ -14,7 +14,7 @@ export function Inspector({ scene, node, editable, rename, remove }: InspectorPr
   const facts: [string, string | undefined][] = [
     ["Id", node.id],
     ["Layer", scene.layers.get(node.layer ?? "")?.name ?? node.layer ?? undefined],
-    ["In", scene.nodes.get(node.parent ?? "")?.label],
+    ["Inside", scene.nodes.get(node.parent ?? "")?.label],
     ["Comment", node.comment ?? undefined],
     ["Edges in", String(edges.filter(({ target }) => target === node.id).length)],
     ["Edges out", String(edges.filter(({ source }) => source === node.id).length)],

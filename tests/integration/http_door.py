@@ -1,0 +1,88 @@
+"""The HTTP interface of projects and graphs on a test's database, with a caller of the test's choice."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+from fastapi import FastAPI, HTTPException, Request
+
+from auth.policy import Principal
+from persistence.database import Database
+from persistence.graphs import Graphs
+from persistence.operations import StoredDocuments
+from persistence.projects import Projects
+from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID
+from server.http import graphs, importing, problems, projects
+from workspace.catalogue import Catalogue
+
+
+@dataclass
+class Door:
+    """A client of the interface, who it is, and which rooms were closed for it."""
+
+    database: Database
+    database_url: str
+    caller: UUID | None = ANONYMOUS_USER_ID
+    closed: list[UUID] = field(default_factory=list)
+    client: httpx.AsyncClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.catalogue = Catalogue(Projects(self.database), Graphs(self.database), self._close)
+        # What the application raises is looked at as its clients see it.
+        transport = httpx.ASGITransport(self._app(), raise_app_exceptions=False)
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://door")
+
+    def _app(self) -> FastAPI:
+        app = FastAPI()
+        app.state.authenticate = self._authenticate
+        problems.install(app)
+        app.include_router(projects.router(self.catalogue))
+        app.include_router(graphs.router(self.catalogue, self._content))
+        app.include_router(importing.router(self.catalogue))
+        return app
+
+    async def _authenticate(self, request: Request) -> Principal:
+        if self.caller is None:
+            raise HTTPException(401, "log in first", {"WWW-Authenticate": "Bearer"})
+        return Principal(self.caller, "someone", "person", None)
+
+    async def _close(self, graph_id: UUID) -> None:
+        self.closed.append(graph_id)
+
+    async def _content(self, graph_id: UUID) -> Sequence[bytes]:
+        async with StoredDocuments(self.database).open(graph_id) as chunks:
+            return [update async for chunk in chunks for update in chunk.updates]
+
+    async def person(self, role: str | None) -> UUID:
+        """Add a person with a role in the group of everyone, or in none."""
+        user_id = uuid4()
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            await connection.execute("INSERT INTO users (id, username) VALUES ($1, $2)", user_id, str(user_id))
+            if role is not None:
+                insert = "INSERT INTO group_memberships (group_id, user_id, role) VALUES ($1, $2, $3)"
+                await connection.execute(insert, EVERYONE_GROUP_ID, user_id, role)
+        finally:
+            await connection.close()
+        return user_id
+
+    async def project(self) -> str:
+        """Create a project and return its address."""
+        answer = await self.client.post("/api/projects", json={"name": "Bridge"})
+        return f"/api/projects/{answer.json()['id']}"
+
+    async def graph(self, project: str) -> str:
+        """Create a graph and return its address."""
+        answer = await self.client.post(f"{project}/graphs", json={"name": "Deck"})
+        return f"/api/graphs/{answer.json()['id']}"
+
+
+@asynccontextmanager
+async def open_door(database: Database, database_url: str) -> AsyncIterator[Door]:
+    """Open the interface for the length of the block."""
+    door = Door(database, database_url)
+    async with door.client:
+        yield door

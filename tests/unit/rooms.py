@@ -1,0 +1,185 @@
+"""A room with a log, a clock and clients that are all plain objects, so that time is what a test says."""
+
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from pycrdt import Doc
+
+from collab.document import LiveDocument
+from collab.room import Limits, Room
+from collab.session import Session
+from collab.wire import sync
+from persistence.ports import CommitListener
+from persistence.records import Operation
+
+GRAPH = UUID(int=1)
+USER = UUID(int=2)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class HeldLog:
+    """A log that commits when told to."""
+
+    def __init__(self) -> None:
+        self.held: deque[tuple[Operation, CommitListener]] = deque()
+        self.stored: list[Operation] = []
+        self.is_full = False
+
+    def append(self, operation: Operation, listener: CommitListener) -> None:
+        self.held.append((operation, listener))
+
+    def commit(self, operations: int | None = None) -> None:
+        for _ in range(len(self.held) if operations is None else operations):
+            operation, listener = self.held.popleft()
+            self.stored.append(operation)
+            listener.committed(1)
+
+    def when_there_is_room(self, callback: Callable[[], None]) -> None:
+        callback()
+
+    async def drain(self, timeout_s: float) -> bool:
+        self.commit()
+        return True
+
+
+class Clock:
+    """Callbacks in the order of their time, run when a test lets time pass."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self._due: list[tuple[float, int, Callable[[float], None]]] = []
+        self._numbers = itertools.count()
+
+    def schedule(self, delay_s: float, callback: Callable[[float], None]) -> None:
+        heapq.heappush(self._due, (self.now + delay_s, next(self._numbers), callback))
+
+    def pass_time(self, seconds: float) -> None:
+        until = self.now + seconds
+        while self._due and self._due[0][0] <= until:
+            self.now, _, callback = heapq.heappop(self._due)
+            callback(self.now)
+        self.now = until
+
+
+@dataclass
+class Client:
+    """A client with its own document, on a line that holds what was sent until it is read."""
+
+    number: int
+    room: Room
+    clock: Clock
+    read_only: bool = False
+    doc: Doc[Any] = field(init=False)
+    inbox: list[bytes] = field(default_factory=list)
+    closed: tuple[int, str] | None = None
+    echoes: list[bytes] = field(default_factory=list)
+    presence: list[bytes] = field(default_factory=list)
+    denials: int = 0
+    _outgoing: list[bytes] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.doc = Doc(client_id=1000 + self.number)
+        self.doc.observe(lambda event: self._outgoing.append(event.update))
+        self.session = Session(f"session-{self.number}", USER, self.read_only, self)
+
+    # the room's view: a Peer
+
+    def send(self, frames: bytes) -> None:
+        self.inbox.extend(split_frames(frames))
+
+    def close(self, code: int, reason: str) -> None:
+        self.closed = (code, reason)
+
+    # the test's view
+
+    def join(self) -> "Client":
+        self.room.join(self.session)
+        self.room.answer_step1(self.session, self.doc.get_state())
+        return self
+
+    def leave(self) -> None:
+        self.room.leave(self.session, self.clock.now)
+
+    def take_edits(self) -> list[bytes]:
+        """Return the updates made since the last call, unsent."""
+        updates, self._outgoing = self._outgoing, []
+        return updates
+
+    def push(self, *updates: bytes) -> None:
+        """Send `updates`, or all edits made since the last time."""
+        for update in updates or self.take_edits():
+            at = START + timedelta(seconds=self.clock.now)
+            self.room.receive_update(self.session, update, self.clock.now, at)
+
+    def ask_saved(self, token: bytes) -> None:
+        self.room.acknowledge(self.session, b"\x66" + token)
+
+    def read(self) -> list[sync.Message]:
+        """Read all that arrived, answer Step1 and return the messages."""
+        frames, self.inbox = self.inbox, []
+        messages: list[sync.Message] = []
+        for frame in frames:
+            if frame[0] == sync.AUTH:
+                self.denials += 1
+                continue
+            for message in sync.messages(frame):
+                self._take(message)
+                messages.append(message)
+        return messages
+
+    def _take(self, message: sync.Message) -> None:
+        if isinstance(message, sync.Update):
+            self.doc.apply_update(message.update)
+            self._outgoing.clear()
+        elif isinstance(message, sync.Step1):
+            self.push(self.doc.get_update(message.state_vector))
+        elif isinstance(message, sync.Acknowledge):
+            self.echoes.append(message.frame[1:])
+        elif isinstance(message, sync.Awareness):
+            self.presence.append(message.update)
+
+
+def split_frames(data: bytes) -> list[bytes]:
+    """Return the payloads of unmasked binary websocket frames."""
+    payloads = []
+    position = 0
+    while position < len(data):
+        assert data[position] == 0x82
+        length, header = data[position + 1], 2
+        if length >= 126:
+            header = 4 if length == 126 else 10
+            length = int.from_bytes(data[position + 2 : position + header])
+        position += header
+        payloads.append(data[position : position + length])
+        position += length
+    return payloads
+
+
+class Stage:
+    """A room, its log, its clock and its clients."""
+
+    def __init__(self, limits: Limits | None = None, stored: tuple[bytes, ...] = ()) -> None:
+        self.log = HeldLog()
+        self.clock = Clock()
+        document = LiveDocument()
+        document.load(stored)
+        document.loaded()
+        self.room = Room(GRAPH, document, self.log, self.clock.schedule, limits or Limits())
+        self._numbers = itertools.count(1)
+
+    def client(self, *, read_only: bool = False) -> Client:
+        return Client(next(self._numbers), self.room, self.clock, read_only).join()
+
+    def calm(self, *clients: Client) -> None:
+        """Let everything that is under way arrive."""
+        for _ in range(3):
+            self.clock.pass_time(1.0)
+            self.log.commit()
+            for client in clients:
+                client.read()

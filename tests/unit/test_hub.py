@@ -1,0 +1,168 @@
+"""HUB-1 to HUB-4: rooms come once, fail together, and go when nobody uses them."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import pytest
+from pycrdt import Map
+
+from collab.hub import Hub, HubSettings
+from collab.room import Room
+from collab.session import Session
+from persistence.errors import StoreUnavailableError
+from persistence.ports import DocumentChunk
+from tests.unit.documents import recorded
+from tests.unit.rooms import GRAPH, START, USER, HeldLog
+
+
+class SlowStore:
+    """A store that answers when told to, and counts how often it is asked."""
+
+    def __init__(self, *chunks: DocumentChunk) -> None:
+        self.answer = asyncio.Event()
+        self.failure: Exception | None = None
+        self.opened = 0
+        self._chunks = chunks
+
+    @asynccontextmanager
+    async def open(self, graph_id: UUID) -> AsyncIterator[AsyncIterator[DocumentChunk]]:
+        self.opened += 1
+        await self.answer.wait()
+        yield self._read()
+
+    async def _read(self) -> AsyncIterator[DocumentChunk]:
+        if self.failure is not None:
+            raise self.failure
+        for chunk in self._chunks:
+            await asyncio.sleep(0)
+            yield chunk
+
+
+class Deaf:
+    """A peer that is not listened to."""
+
+    def __init__(self) -> None:
+        self.closed: int | None = None
+
+    def send(self, frames: bytes) -> None:
+        """Ignore it."""
+
+    def close(self, code: int, reason: str) -> None:
+        self.closed = code
+
+
+def session(number: int = 1) -> Session:
+    return Session(f"session-{number}", USER, False, Deaf())
+
+
+async def test_HUB_1_everyone_who_opens_a_graph_at_once_shares_one_load() -> None:
+    store = SlowStore()
+    hub = Hub(store, HeldLog())
+    waiting = [asyncio.create_task(hub.open(GRAPH)) for _ in range(200)]
+    await asyncio.sleep(0)
+    store.answer.set()
+    rooms = set(await asyncio.gather(*waiting))
+    assert len(rooms) == 1
+    assert store.opened == 1
+    assert hub.live(GRAPH) in rooms
+
+
+async def test_HUB_2_a_failed_load_refuses_all_who_waited_and_the_next_tries_again() -> None:
+    store = SlowStore()
+    store.failure = StoreUnavailableError("away")
+    hub = Hub(store, HeldLog())
+    waiting = [asyncio.create_task(hub.open(GRAPH)) for _ in range(10)]
+    store.answer.set()
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(result, StoreUnavailableError) for result in results)
+    assert hub.live(GRAPH) is None
+    store.failure = None
+    assert isinstance(await hub.open(GRAPH), Room)
+    assert (store.opened, hub.statistics.load_failures) == (2, 1)
+
+
+async def test_HUB_2_a_load_that_takes_too_long_is_refused_not_empty() -> None:
+    hub = Hub(SlowStore(), HeldLog(), HubSettings(load_timeout_s=0.01))
+    with pytest.raises(StoreUnavailableError):
+        await hub.open(GRAPH)
+    assert hub.live(GRAPH) is None
+
+
+async def test_HUB_4_one_who_gives_up_waiting_does_not_stop_the_others() -> None:
+    store = SlowStore()
+    hub = Hub(store, HeldLog())
+    first, second = asyncio.create_task(hub.open(GRAPH)), asyncio.create_task(hub.open(GRAPH))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    store.answer.set()
+    assert isinstance(await second, Room)
+
+
+async def test_HUB_3_a_room_goes_when_idle_but_not_before_all_is_committed() -> None:
+    doc, updates = recorded(5)
+    doc.get("map", type=Map)["k"] = 1
+    store, log = SlowStore(), HeldLog()
+    store.answer.set()
+    hub = Hub(store, log, HubSettings(idle_unload_s=10))
+    room = await hub.open(GRAPH)
+    visitor = session()
+    hub.join(room, visitor)
+    room.receive_update(visitor, updates[0], 0.0, START)
+    hub.look_over(now=1e9)
+    assert hub.live(GRAPH) is room, "somebody is there"
+    hub.leave(room, visitor, now=1e9)
+    hub.look_over(now=1e9 + 11)
+    assert hub.live(GRAPH) is room, "not everything is committed"
+    log.commit()
+    hub.look_over(now=1e9 + 9)
+    assert hub.live(GRAPH) is room, "not idle for long enough"
+    hub.look_over(now=1e9 + 11)
+    assert hub.live(GRAPH) is None
+
+
+async def test_HUB_1_opened_edited_closed_and_reopened_at_random_there_is_one_live_copy() -> None:
+    seed = random.randrange(2**32)
+    print(f"seed={seed}")
+    chance = random.Random(seed)
+    store, log = SlowStore(), HeldLog()
+    store.answer.set()
+    hub = Hub(store, log, HubSettings(idle_unload_s=0))
+    seen: set[int] = set()
+
+    async def visit(number: int) -> None:
+        for _ in range(5):
+            room = await hub.open(GRAPH)
+            assert hub.live(GRAPH) is room
+            seen.add(id(room))
+            visitor = session(number)
+            hub.join(room, visitor)
+            for _ in range(chance.randrange(4)):
+                await asyncio.sleep(0)
+            assert hub.live(GRAPH) is room, "a room with somebody in it stays"
+            hub.leave(room, visitor, now=0.0)
+            hub.look_over(now=chance.choice([0.0, 1.0]))
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as visits:
+        for number in range(50):
+            visits.create_task(visit(number))
+    assert len(seen) == len(set(seen))
+
+
+async def test_HUB_2_a_discarded_room_closes_its_sessions_and_the_next_join_loads_again() -> None:
+    store = SlowStore()
+    store.answer.set()
+    hub = Hub(store, HeldLog())
+    room = await hub.open(GRAPH)
+    visitor = session()
+    hub.join(room, visitor)
+    hub.poisoned(room)
+    assert visitor.peer.closed == 4500  # type: ignore[attr-defined]
+    again = await hub.open(GRAPH)
+    assert again is not room
+    hub.leave(room, visitor, now=0.0)
+    hub.look_over(now=1e9)
+    assert hub.live(GRAPH) is None

@@ -1,0 +1,320 @@
+"""ROOM-1 to ROOM-12 on a room whose log and clock are the test's."""
+
+from typing import Any
+
+import orjson
+import pytest
+from pycrdt import Doc, Map, Text
+
+from collab.document import PoisonedDocumentError
+from collab.pending import PendingFullError
+from collab.room import Limits
+from collab.wire import sync
+from tests.unit.rooms import Client, Stage
+
+
+def write(client: Client, key: str, value: object = "x") -> None:
+    client.doc.get("map", type=Map)[key] = value
+
+
+def content(client: Client) -> Any:
+    return client.doc.get("map", type=Map).to_py()
+
+
+def test_ROOM_2_the_first_change_after_quiet_leaves_at_once_and_not_to_its_author() -> None:
+    stage = Stage()
+    author, other = stage.client(), stage.client()
+    author.read(), other.read()
+    write(author, "a")
+    author.push()
+    assert content(other) is None or "a" not in content(other)
+    assert [type(message) for message in other.read()] == [sync.Update]
+    assert content(other) == {"a": "x"}
+    assert author.read() == []
+
+
+def test_ROOM_2_later_changes_are_merged_into_one_frame_a_window() -> None:
+    stage = Stage()
+    author, second, other = stage.client(), stage.client(), stage.client()
+    for client in (author, second, other):
+        client.read()
+    write(author, "first")
+    author.push()
+    other.read()
+    for number in range(20):
+        write(author, f"a{number}")
+        write(second, f"b{number}")
+        author.push()
+        second.push()
+    assert other.read() == []
+    stage.clock.pass_time(0.1)
+    assert len(other.inbox) == 1
+    stage.calm(author, second, other)
+    assert content(author) == content(second) == content(other)
+    assert len(content(other)) == 41
+
+
+def test_ROOM_3_a_read_only_session_hears_of_a_change_only_after_its_commit() -> None:
+    stage = Stage()
+    author, reader = stage.client(), stage.client(read_only=True)
+    stage.calm(author, reader)
+    write(author, "a")
+    author.push()
+    stage.clock.pass_time(1)
+    assert reader.read() == []
+    late = stage.client(read_only=True)
+    assert [type(message) for message in late.read()] == [sync.Step1], "its Step2 holds what is not committed"
+    stage.log.commit()
+    reader.read(), late.read()
+    assert content(reader) == content(late) == {"a": "x"}
+
+
+def test_ROOM_4_102_is_echoed_in_order_after_the_commit_of_what_its_session_sent_before() -> None:
+    stage = Stage()
+    author = stage.client()
+    author.read()
+    write(author, "a")
+    author.push()
+    author.ask_saved(b"one")
+    write(author, "b")
+    author.push()
+    author.ask_saved(b"two")
+    author.ask_saved(b"")
+    assert author.read() == []
+    stage.log.commit(1)
+    author.read()
+    assert author.echoes == [b"one"]
+    stage.log.commit()
+    author.read()
+    assert author.echoes == [b"one", b"two", b""]
+
+
+def test_ROOM_4_102_with_nothing_under_way_is_echoed_at_once() -> None:
+    stage = Stage()
+    author = stage.client()
+    author.ask_saved(b"x" * 300)
+    author.read()
+    assert author.echoes == [b"x" * 300]
+
+
+def test_ROOM_4_a_repeated_update_is_acknowledged_only_with_the_first_copy() -> None:
+    stage = Stage()
+    author, again = stage.client(), stage.client()
+    write(author, "a")
+    [update] = author.take_edits()
+    author.push(update)
+    again.push(update)
+    again.ask_saved(b"mine too")
+    again.read()
+    assert again.echoes == []
+    stage.log.commit()
+    again.read()
+    assert again.echoes == [b"mine too"]
+
+
+def test_ROOM_4_a_pure_delete_is_acknowledged_only_after_its_commit() -> None:
+    stage = Stage()
+    author = stage.client()
+    write(author, "a")
+    author.push()
+    stage.calm(author)
+    del author.doc.get("map", type=Map)["a"]
+    author.push()
+    author.ask_saved(b"gone")
+    author.read()
+    assert author.echoes == []
+    stage.log.commit()
+    author.read()
+    assert author.echoes == [b"gone"]
+    assert stage.log.stored[-1].vector_clock == "{}"
+    assert stage.log.stored[-1].client_id == str(author.doc.client_id)
+
+
+def test_ROOM_5_an_update_before_the_one_it_needs_is_acknowledged_only_when_both_are_there() -> None:
+    stage = Stage()
+    author, other = stage.client(), stage.client()
+    author.read(), other.read()
+    write(author, "a", "first")
+    write(author, "a", "second")
+    first, second = author.take_edits()
+    author.push(second)
+    author.ask_saved(b"both")
+    stage.clock.pass_time(1)
+    stage.log.commit()
+    assert [type(message) for message in author.read()] == [sync.Step1], "it is asked for what is missing"
+    assert stage.log.stored[0].applied_at is None
+    author.take_edits()
+    stage.calm(author, other)
+
+
+def test_ROOM_5_both_are_committed_before_the_echo() -> None:
+    stage = Stage()
+    author, other = stage.client(), stage.client()
+    author.read(), other.read()
+    write(author, "a", "first")
+    write(author, "b", "second")
+    first, second = author.take_edits()
+    author.push(second)
+    author.ask_saved(b"both")
+    stage.log.commit()
+    author.inbox.clear()
+    assert author.echoes == []
+    other.push(first)
+    author.read()
+    assert author.echoes == [], "the first is not committed"
+    stage.log.commit()
+    author.read()
+    assert author.echoes == [b"both"]
+    assert stage.log.stored[1].settles == (second,)
+    stage.calm(author, other)
+    assert content(other) == {"a": "first", "b": "second"}
+
+
+def test_ROOM_5_an_update_that_waited_through_a_restart_joins_when_its_turn_comes() -> None:
+    author = Stage().client()
+    write(author, "a", "first")
+    write(author, "b", "second")
+    first, second = author.take_edits()
+    stage = Stage(stored=(second,))
+    stage.room.hold_pending(second)
+    late = stage.client()
+    late.push(first)
+    assert stage.log.held[0][0].settles == (second,)
+    stage.calm(late)
+    reader = stage.client()
+    stage.calm(reader)
+    assert content(reader) == {"a": "first", "b": "second"}
+
+
+def test_ROOM_6_what_is_known_is_not_stored_again() -> None:
+    stage = Stage()
+    author, other = stage.client(), stage.client()
+    write(author, "a")
+    [update] = author.take_edits()
+    author.push(update, update)
+    other.push(update)
+    stage.calm(author, other)
+    stage.client()
+    stage.calm()
+    assert len(stage.log.stored) == 1
+
+
+def test_ROOM_7_a_read_only_session_is_refused_told_and_hears_of_no_commit() -> None:
+    stage = Stage()
+    viewer, other = stage.client(read_only=True), stage.client()
+    stage.calm(viewer, other)
+    assert viewer.denials == 0, "answering a Step1 with nothing new is no attempt to write"
+    viewer.ask_saved(b"before")
+    write(viewer, "a")
+    viewer.push()
+    viewer.ask_saved(b"after")
+    stage.calm(viewer, other)
+    assert viewer.denials == 1
+    assert viewer.echoes == [b"before"]
+    assert stage.log.stored == []
+    assert content(other) in (None, {})
+
+
+def test_ROOM_8_a_slow_session_is_queued_nothing_and_catches_up_with_one_difference() -> None:
+    stage = Stage()
+    author, slow = stage.client(), stage.client()
+    stage.calm(author, slow)
+    text = author.doc.get("text", type=Text)
+    text += "before"
+    author.push()
+    text += " and"
+    author.push()
+    stage.room.fall_behind(slow.session)
+    for number in range(500):
+        text += f" {number}"
+        author.push()
+    del text[0:10]
+    author.push()
+    stage.clock.pass_time(1)
+    assert len(slow.inbox) == 1, "only what was under way before"
+    stage.room.catch_up(slow.session)
+    assert len(slow.inbox) == 2
+    slow.read()
+    assert slow.doc.get_update() == author.doc.get_update()
+
+
+def test_ROOM_8_a_session_that_falls_behind_before_it_asked_gets_everything() -> None:
+    stage = Stage()
+    author = stage.client()
+    write(author, "a")
+    author.push()
+    joiner = Client(99, stage.room, stage.clock)
+    stage.room.join(joiner.session)
+    stage.room.fall_behind(joiner.session)
+    stage.room.answer_step1(joiner.session, joiner.doc.get_state())
+    assert [frame[:2] for frame in joiner.inbox] == [b"\x00\x00"]
+    stage.room.catch_up(joiner.session)
+    joiner.read()
+    assert content(joiner) == {"a": "x"}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ROOM_11_a_panic_inside_yrs_is_an_error_of_the_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage()
+    author = stage.client()
+    write(author, "a")
+
+    class Panic(BaseException):
+        """As pyo3's PanicException is."""
+
+    def panic(update: bytes) -> None:
+        raise Panic
+
+    monkeypatch.setattr(stage.room.document.doc, "apply_update", panic)
+    with pytest.raises(PoisonedDocumentError):
+        author.push()
+    assert not stage.log.held
+
+
+def test_ROOM_12_too_much_that_waits_is_refused() -> None:
+    stage = Stage(Limits(pending_bytes=200))
+    author = stage.client()
+    write(author, "missing")
+    for number in range(20):
+        write(author, f"k{number}", "y" * 20)
+    waiting = author.take_edits()[1:]
+    with pytest.raises(PendingFullError):
+        author.push(*waiting)
+
+
+def test_the_log_row_names_clock_client_session_and_person() -> None:
+    stage = Stage()
+    author = stage.client()
+    write(author, "a")
+    author.push()
+    [(operation, _)] = stage.log.held
+    assert orjson.loads(operation.vector_clock) == {str(author.doc.client_id): 1}
+    assert operation.client_id == str(author.doc.client_id)
+    assert (operation.session_id, operation.user_id) == (author.session.id, author.session.user_id)
+    assert operation.applied_at == operation.created_at
+
+
+def test_a_deleted_graph_closes_everyone_with_4404() -> None:
+    stage = Stage()
+    author = stage.client()
+    write(author, "a")
+    author.push()
+    _, listener = stage.log.held.popleft()
+    listener.refused(1)
+    assert author.closed is not None
+    assert author.closed[0] == 4404
+    assert stage.room.is_settled
+
+
+def test_a_scratch_document_equals_what_a_joiner_gets() -> None:
+    stage = Stage()
+    author = stage.client()
+    for number in range(50):
+        write(author, f"k{number}", {"n": number})
+    author.push()
+    joiner = stage.client()
+    stage.calm(author, joiner)
+    scratch: Doc[Any] = Doc()
+    for operation in stage.log.stored:
+        scratch.apply_update(operation.update)
+    assert scratch.get_update() == joiner.doc.get_update()
