@@ -16,14 +16,17 @@ from workspace.ports import GraphStore, ProjectStore
 
 
 class Catalogue:
-    """Projects and graphs. `before_delete` is awaited for each graph about to be deleted, so that its room closes."""
+    """Projects and graphs. `after_delete` is awaited for each graph just deleted, so that its room closes.
+
+    Afterwards and not before: by then nobody can open the room again.
+    """
 
     def __init__(
-        self, projects: ProjectStore, graphs: GraphStore, before_delete: Callable[[UUID], Awaitable[None]]
+        self, projects: ProjectStore, graphs: GraphStore, after_delete: Callable[[UUID], Awaitable[None]]
     ) -> None:
         self._projects = projects
         self._graphs = graphs
-        self._before_delete = before_delete
+        self._after_delete = after_delete
 
     async def create_project(self, principal: Principal, name: str, description: str | None) -> Project:
         """Create a project in the first group that the principal joined and may edit in.
@@ -52,9 +55,10 @@ class Catalogue:
     async def delete_project(self, principal: Principal, project_id: UUID) -> None:
         """Delete a project with its graphs."""
         await self.authorise_project(principal, project_id, Action.MANAGE)
-        for graph in await self._graphs.of_project(principal.id, project_id):
-            await self._before_delete(graph.id)
+        graphs = await self._graphs.of_project(principal.id, project_id)
         await self._projects.delete(principal.id, project_id)
+        for graph in graphs:
+            await self._after_delete(graph.id)
 
     async def create_graph(
         self, principal: Principal, project_id: UUID, name: str, graph_type: GraphType, description: str | None
@@ -81,8 +85,8 @@ class Catalogue:
     async def delete_graph(self, principal: Principal, graph_id: UUID) -> None:
         """Delete a graph."""
         await self.authorise_graph(principal, graph_id, Action.MANAGE)
-        await self._before_delete(graph_id)
         await self._graphs.delete(principal.id, graph_id)
+        await self._after_delete(graph_id)
 
     async def import_graph(self, principal: Principal, project_id: UUID, name: str, prepared: PreparedGraph) -> Graph:
         """Create a graph with its content: all of it, or nothing if this raises."""

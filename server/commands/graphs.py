@@ -7,9 +7,9 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from persistence.errors import StoreError
 from persistence.records import Graph, Project
 from server.commands.catalogue import OPERATOR, DatabaseUrl, DataDir, open_catalogue
+from server.commands.sentences import explained
 from server.settings import Settings
 
 ProjectName = Annotated[str | None, typer.Option("--project", help="Only the graphs of this project.")]
@@ -22,12 +22,9 @@ def register(app: typer.Typer) -> None:
 
 def list_graphs(project_name: ProjectName = None, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """List the graphs, oldest first."""
-    settings = Settings.with_options(data_dir=data_dir, database_url=database_url)
-    try:
+    with explained():
+        settings = Settings.with_options(data_dir=data_dir, database_url=database_url)
         found = asyncio.run(_graphs(settings, project_name))
-    except StoreError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
     # A narrow terminal folds names, but an id is only of use whole.
     table = Table(Column("id", min_width=36), "project", "name", "type", "created", box=None)
     for project, graph in found:

@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from persistence.errors import StoreError
 from persistence.records import Graph, Project
 from server.commands.catalogue import OPERATOR, DatabaseUrl, DataDir, open_catalogue
+from server.commands.sentences import explained
 from server.settings import Settings
 from workspace.catalogue import Catalogue
 from workspace.importing import PreparedGraph, prepare_graph
@@ -62,16 +62,10 @@ def import_tables(
     if not files:
         raise typer.BadParameter("name the tables to import, or a folder that has some")
     graph_name = graph_name or _folder_name(paths or [Path(files[0].name)])
-    settings = Settings.with_options(data_dir=data_dir, database_url=database_url)
-    try:
-        prepared = _prepare(files)
+    prepared = _prepare(files)
+    with explained():
+        settings = Settings.with_options(data_dir=data_dir, database_url=database_url)
         graph = asyncio.run(_import(settings, project_name, graph_name, prepared, if_empty=if_empty))
-    except TableErrors as errors:
-        _complain(errors)
-        raise typer.Exit(1) from None
-    except StoreError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
     _report(graph, prepared)
 
 
@@ -96,7 +90,12 @@ def _folder_name(paths: Sequence[Path]) -> str:
 def _prepare(files: Sequence[TableFile]) -> PreparedGraph:
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Importing", total=None)
-        return prepare_graph(files, lambda done, total: progress.update(task, completed=done, total=total))
+        try:
+            return prepare_graph(files, lambda done, total: progress.update(task, completed=done, total=total))
+        except TableErrors as errors:
+            progress.stop()
+            _complain(errors)
+            raise typer.Exit(1) from None
 
 
 async def _import(

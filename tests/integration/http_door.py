@@ -21,12 +21,12 @@ from workspace.catalogue import Catalogue
 
 @dataclass
 class Door:
-    """A client of the interface, who it is, and which rooms were closed for it."""
+    """A client of the interface, who it is, and which rooms were closed when, as seen by who opens them."""
 
     database: Database
     database_url: str
     caller: UUID | None = ANONYMOUS_USER_ID
-    closed: list[UUID] = field(default_factory=list)
+    closed: list[tuple[UUID, str]] = field(default_factory=list)
     client: httpx.AsyncClient = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,7 +50,8 @@ class Door:
         return Principal(self.caller, "someone", "person", None)
 
     async def _close(self, graph_id: UUID) -> None:
-        self.closed.append(graph_id)
+        role = await Graphs(self.database).role_in_graph(ANONYMOUS_USER_ID, graph_id)
+        self.closed.append((graph_id, "absent" if role is None else "there"))
 
     async def _content(self, graph_id: UUID) -> Sequence[bytes]:
         async with StoredDocuments(self.database).open(graph_id) as chunks:

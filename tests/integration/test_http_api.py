@@ -118,13 +118,13 @@ async def test_a_patch_changes_what_it_names(door: Door) -> None:
         assert emptied.json().items() <= read.items()
 
 
-async def test_a_deleted_graph_is_closed_first_and_absent_then(door: Door) -> None:
+async def test_a_deleted_graph_is_absent_and_its_room_closed(door: Door) -> None:
     """DOOR-26."""
     graph = await door.graph(await door.project())
     deleted = await door.client.delete(graph)
 
     assert (deleted.status_code, deleted.content) == (204, b"")
-    assert door.closed == [UUID(graph.rpartition("/")[2])]
+    assert door.closed == [(UUID(graph.rpartition("/")[2]), "absent")]
     problem(await door.client.get(graph), 404, "not_found")
     problem(await door.client.delete(graph), 404, "not_found")
     assert len(door.closed) == 1
@@ -136,7 +136,7 @@ async def test_a_deleted_project_takes_its_graphs_along(door: Door) -> None:
     graphs = [await door.graph(project) for _ in range(2)]
 
     assert (await door.client.delete(project)).status_code == 204
-    assert door.closed == [UUID(graph.rpartition("/")[2]) for graph in graphs]
+    assert door.closed == [(UUID(graph.rpartition("/")[2]), "absent") for graph in graphs]
     for address in (project, *graphs, f"{project}/graphs"):
         problem(await door.client.get(address), 404, "not_found")
 

@@ -1,4 +1,5 @@
 import { type CSSProperties, memo } from "react";
+import { extremes } from "../graph/colour";
 import type { SceneLayer } from "../graph/scene";
 import type { Box } from "../layout/arrange";
 import { shortened } from "../layout/sizes";
@@ -16,7 +17,9 @@ interface Shape extends Box {
 
 /** Colours of a layer as CSS variables; the stylesheet has what a layer leaves open. */
 export function layerStyle(layer: SceneLayer | undefined): CSSProperties {
+  const titles = layer ? extremes([layer.background, layer.text, layer.border]) : null;
   return {
+    ...(titles && { "--title-dark": titles[0], "--title-light": titles[1] }),
     ...(layer?.background && { "--fill": layer.background }),
     ...(layer?.text && { "--ink": layer.text }),
     ...(layer?.border && { "--line": layer.border }),

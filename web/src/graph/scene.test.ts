@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import * as Y from "yjs";
+import { extremes } from "./colour";
 import { addNode, deleteNode, moveNodes, renameNode } from "./edit";
 import { EMPTY_SCENE, followScene, type Scene } from "./scene";
 
@@ -56,6 +57,20 @@ test("colours come with or without #, or as names", () => {
   const { layers } = new Follower(doc).scene;
   expect(layers.get("one")).toMatchObject({ background: "#ffcc00", text: "#abc", border: "teal" });
   expect(layers.get("two")).toMatchObject({ background: null, text: null, border: null });
+});
+
+test.each([
+  [
+    ["#ffcccc", "#990000", "#600"],
+    ["#600", "#ffcccc"],
+  ],
+  [
+    ["teal", null, "#002a40"],
+    ["#002a40", "#002a40"],
+  ],
+  [["teal", null, null], null],
+])("the darkest and the lightest of %j", (colours, found) => {
+  expect(extremes(colours)).toEqual(found);
 });
 
 test("a change reads only what changed", () => {

@@ -1,0 +1,89 @@
+# Everything a newcomer, a developer and the checks need. `make help` lists the targets.
+SHELL := /bin/sh
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+DATA ?= .layercake
+BIN := .venv/bin
+STAMPS := .make
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help setup run test soak bench check page-check format clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(STAMPS)/python ## set up what `make run` needs, in this folder
+	@echo "set up; next: make run"
+
+run: setup ## start Layercake with an example graph, open to this machine
+	@$(BIN)/layercake import examples/river-ferry --project Examples --graph "River ferry" --if-empty --data-dir $(DATA)
+	@$(BIN)/layercake serve --open --host $(HOST) --port $(PORT) --data-dir $(DATA)
+
+test: $(STAMPS)/test ## run all tests, scaled to minutes
+	@echo "tests of the page"
+	@npm --prefix web --silent test
+	@echo "tests on PostgreSQL 18"
+	@$(PYTEST) -q
+	@echo "tests of the store on PostgreSQL 15"
+	@$(PYTEST) -q --postgres 15 tests/contract tests/integration/test_database.py tests/integration/test_migrate.py tests/integration/test_log_writer.py
+
+soak: $(STAMPS)/test ## run the random tests and the faults with full counts (an hour or more)
+	@LAYERCAKE_FAULT_ROUNDS=50 LAYERCAKE_PROPERTY_ROUNDS=5000 $(PYTEST) -q tests/property tests/faults
+
+bench: $(STAMPS)/bench ## measure against the peers (a few minutes)
+	@$(BIN)/python -m bench.quick
+
+check: $(STAMPS)/test ## lint, types, import rules, then all tests
+	@echo "lint"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@echo "types"
+	@$(BIN)/mypy
+	@echo "import rules"
+	@$(BIN)/lint-imports --no-cache >$(STAMPS)/imports.log || { cat $(STAMPS)/imports.log; exit 1; }
+	@echo "lint and types of the page"
+	@npm --prefix web --silent run check
+	@$(MAKE) --no-print-directory test
+
+format: $(STAMPS)/test ## format the code
+	@$(BIN)/ruff check --quiet --fix .
+	@$(BIN)/ruff format --quiet .
+
+clean: ## remove everything that was set up or built; data stay
+	rm -rf .venv $(STAMPS) web/dist web/node_modules tests/clients/node_modules
+
+$(STAMPS)/.there:
+	@mkdir -p $(STAMPS)
+	@touch $@
+
+$(STAMPS)/page: $(STAMPS)/.there $(shell git ls-files web 2>/dev/null)
+	@node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null || \
+		{ echo "Node.js 20 or later is missing; install it (Debian's packages are nodejs and npm), then run make again" >&2; exit 1; }
+	@echo "building the page"
+	@npm --prefix web --silent ci --no-audit --no-fund
+	@npm --prefix web --silent run build >/dev/null
+	@touch $@
+
+$(STAMPS)/python: $(STAMPS)/.there $(STAMPS)/page pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "Python 3.11 or later is missing; install it, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "installing Layercake into .venv"
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv || \
+		{ echo "Python cannot make virtual environments; install Debian's package python3-venv" >&2; exit 1; }
+	@$(PIP) --editable .
+	@touch $@
+
+$(STAMPS)/test: $(STAMPS)/python tests/clients/package.json tests/clients/package-lock.json
+	@echo "installing what the tests need"
+	@$(PIP) --editable '.[dev]'
+	@npm --prefix tests/clients --silent ci --no-audit --no-fund
+	@scripts/ensure_program.sh "Chromium (or another one in CHROME)" chromium "$(CHROME)" chromium
+	@scripts/ensure_program.sh "PostgreSQL 15" postgresql-15 /usr/lib/postgresql/15/bin/postgres
+	@touch $@
+
+$(STAMPS)/bench: $(STAMPS)/test
+	@$(PIP) --editable '.[dev,bench]'
+	@touch $@
