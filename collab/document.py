@@ -40,6 +40,8 @@ class LiveDocument:
     def __init__(self) -> None:
         self.doc: Doc[Any] = Doc()
         self.state_vector: StateVector = {}
+        self.is_waiting = False
+        """Whether updates were applied that wait for others; the room tells."""
         self._emitted: bytes | None = None
         self._nesting: Nesting | None = None
         self._whole: bytes | None = None
@@ -106,11 +108,22 @@ class LiveDocument:
         return self._emitted
 
     def _advance(self, change: bytes, update: bytes, shape: Shape) -> StateVector:
-        # Only a change that differs from the update (parts were known, or waiting ones joined) needs a walk.
-        ends = shape.struct_ends if change == update else walk(change).struct_ends
+        """Bring the state vector up to date; return where each client it advanced was before."""
+        # A change that differs from the update (parts of it were known) needs a walk of its own.
+        done = shape if change == update else walk(change)
+        if self.is_waiting or done.has_gaps or not self._follows(done):
+            # yrs integrates structs beyond a gap, and then what fills the gap advances over both.
+            now = decode_state_vector(self.doc.get_state())
+            ends = {client: end for client, end in now.items() if self.state_vector.get(client, 0) != end}
+        else:
+            ends = done.struct_ends
         before = {client: self.state_vector.get(client, 0) for client in ends}
         self.state_vector.update(ends)
         return before
+
+    def _follows(self, shape: Shape) -> bool:
+        known = self.state_vector
+        return all(known.get(client, 0) >= start for client, start in shape.struct_starts.items())
 
     def _check_nesting(self, update: bytes, shape: Shape) -> None:
         if self._nesting is None:

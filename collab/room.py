@@ -82,6 +82,7 @@ class Room:
         shape = walk(update)
         if not self.document.covers(shape):
             self._pending.hold(update, shape, None)
+            self.document.is_waiting = True
 
     # -- sessions
 
@@ -147,7 +148,7 @@ class Room:
         if not applied.is_integrated:
             self._pending.hold(update, applied.shape, session)
             self._ask_for_the_rest(session)
-        settled = self._pending.settle(self.document.covers) if self._pending else _NOTHING_SETTLED
+        settled = self._settle()
         self._record(session, update, applied, settled.updates, received_at)
         if applied.change is not None:
             self._outbox.add(applied.change, None if settled.updates else session, applied.before)
@@ -239,6 +240,13 @@ class Room:
             settles=settled,
         )
         self._log.append(operation, self)
+
+    def _settle(self) -> Settled:
+        if not self._pending:
+            return _NOTHING_SETTLED
+        settled = self._pending.settle(self.document.covers)
+        self.document.is_waiting = bool(self._pending)
+        return settled
 
     def _ask_for_the_rest(self, session: Session) -> None:
         if not session.was_asked:

@@ -22,7 +22,7 @@ from persistence.system_account import account_for_root
 _log = structlog.get_logger(__name__)
 
 _FIRST_DELAY_S = 0.1
-_LONGEST_DELAY_S = 30.0
+_LONGEST_DELAY_S = 5.0
 _STABLE_S = 60.0
 _LOG_CHECK_INTERVAL_S = 60.0
 

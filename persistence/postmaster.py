@@ -40,11 +40,18 @@ _RETRY_S = 0.2
 _STOP_STEPS = ((signal.SIGINT, 60.0), (signal.SIGQUIT, 15.0), (signal.SIGKILL, 15.0))
 _LOG_LIMIT_BYTES = 16 * 1024 * 1024
 
-# What passes by itself: backends outlive a killed postmaster for a moment, and a postmaster
-# whose server was killed just after starting it writes its pid only now.
+# What passes by itself: the children of a killed postmaster outlive it, mostly for a moment (a
+# startup process that has lost its checkpointer gives up after 60 s), and a postmaster whose
+# server was killed just after starting it writes its pid only now.
 _PASSING = ("pre-existing shared memory block", 'lock file "postmaster.pid" already exists')
 _STARTING = "the database system is"  # starting up, in recovery mode: told to whoever asks too early
-_NOT_YET = (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+_NOT_YET = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,  # the driver's words for a connection lost between two steps,
+    asyncpg.InternalClientError,  # and for one lost within a step
+)
 
 HAS_DATABASE = "SELECT true FROM pg_catalog.pg_database WHERE datname = $1"
 CREATE_DATABASE = f"CREATE DATABASE {USER}"

@@ -20,6 +20,7 @@ _UNAVAILABLE = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.LockNotAvailableError,
+    asyncpg.InternalClientError,  # how the driver takes a connection lost within a step
 )
 _TAKEN = (asyncpg.UniqueViolationError, asyncpg.ExclusionViolationError)
 
@@ -73,7 +74,7 @@ def connecting(url: str) -> Iterator[None]:
         ) from error
     except ValueError:  # not chained: it may quote a piece of the URL with the password
         raise _invalid() from None
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise StoreError(f"{where} refuses the connection ({error}); correct the database URL") from error
 
 

@@ -24,10 +24,14 @@ MAX_CLOCK = 2**31 - 1
 class Shape(NamedTuple):
     """What an update does, in clocks."""
 
+    struct_starts: dict[int, int]
+    """For each client with structs in the update: the clock of its first one."""
     struct_ends: dict[int, int]
     """For each client with structs in the update: the clock after its last one."""
     delete_ends: dict[int, int]
     """For each client with deletions: the clock after the last deleted struct."""
+    has_gaps: bool
+    """Whether structs are left out in between, to be sent some other time."""
     has_nested_types: bool
     """Whether a shared type is created inside another that is no root."""
 
@@ -50,7 +54,7 @@ def walk(update: bytes, trace: list[Item] | None = None) -> Shape:
     Raises MalformedError, naming what is wrong, for anything that is not exactly one update.
     """
     try:
-        ends, nested, position = _walk_structs(update, trace)
+        starts, ends, gaps, nested, position = _walk_structs(update, trace)
         delete_ends, position = _walk_deletes(update, position)
     except IndexError:
         raise MalformedError("the update ends early") from None
@@ -58,20 +62,23 @@ def walk(update: bytes, trace: list[Item] | None = None) -> Shape:
         raise MalformedError("text in the update is not UTF-8") from None
     if position != len(update):
         raise MalformedError(f"{abs(len(update) - position)} bytes too many or missing at the end of the update")
-    return Shape(ends, delete_ends, nested)
+    return Shape(starts, ends, delete_ends, gaps, nested)
 
 
-def _walk_structs(data: bytes, trace: list[Item] | None) -> tuple[dict[int, int], bool, int]:
+def _walk_structs(
+    data: bytes, trace: list[Item] | None
+) -> tuple[dict[int, int], dict[int, int], bool, bool, int]:
     clients, position = read_varuint(data, 0)
+    starts: dict[int, int] = {}
     ends: dict[int, int] = {}
-    nested = False
+    gaps = nested = False
     for _ in range(clients):
         structs, position = read_varuint(data, position)
         client, position = read_varuint(data, position)
         clock, position = read_varuint(data, position)
         if client in ends or not structs:
             raise MalformedError(f"client {client} is listed twice or without structs")
-        end = 0
+        starts[client] = end = clock
         for _ in range(structs):
             info = data[position]
             position += 1
@@ -85,12 +92,14 @@ def _walk_structs(data: bytes, trace: list[Item] | None) -> tuple[dict[int, int]
             if not length:
                 raise MalformedError("a struct has no length")
             clock += length
-            if kind != _SKIP:
+            if kind == _SKIP:
+                gaps = True
+            else:
                 end = clock
         if clock > MAX_CLOCK:
             raise MalformedError(f"the clock of client {client} passes {MAX_CLOCK}")
         ends[client] = end
-    return ends, nested, position
+    return starts, ends, gaps, nested, position
 
 
 def _walk_item(

@@ -12,3 +12,4 @@ from tests.faults.harness import Server
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
     async with Server.started(tmp_path) as server:
         yield server
+        print(server.log())  # shown when the test fails

@@ -20,6 +20,7 @@ from tests.clients.yclient import YClient
 COMMAND = str(Path(sys.executable).with_name("layercake"))
 START_WITHIN_S = 60
 STOP_WITHIN_S = 60
+_LOG_CHARACTERS = 20_000
 
 
 def free_port() -> int:
@@ -82,7 +83,7 @@ class Server:
 
     def log(self) -> str:
         """The end of what the server wrote to standard error."""
-        return self.log_path.read_text()[-4000:]
+        return self.log_path.read_text()[-_LOG_CHARACTERS:]
 
     @property
     def pid(self) -> int:

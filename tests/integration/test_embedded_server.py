@@ -15,13 +15,14 @@ import pytest
 from persistence.cluster import Binaries, Cluster
 from persistence.embedded import EmbeddedServer, attach
 from persistence.errors import DataDirectoryBusyError, EmbeddedServerError
-from persistence.pid_file import PidFile
+from persistence.pid_file import PidFile, reap
 from persistence.postmaster import Postmaster
 from persistence.system_account import account_for_root
 from tests.clients.eventually import eventually
 
 IS_ROOT = os.geteuid() == 0
 Start = Callable[[], Awaitable[EmbeddedServer]]
+RECOVERY_S = 120.0  # the server's own bound
 Mount = Callable[..., Path]
 
 # What a server process does until someone kills it. argv: data directory, programs or "".
@@ -60,8 +61,8 @@ async def start(directory: Path, binaries: Path | None) -> AsyncIterator[Start]:
 
 
 @pytest.fixture
-def server_process(directory: Path, binaries: Path | None) -> Iterator[subprocess.Popen[str]]:
-    """Another Python process that serves `directory`; it has printed its URL."""
+async def server_process(directory: Path, binaries: Path | None) -> AsyncIterator[subprocess.Popen[str]]:
+    """Another Python process that serves `directory`; it has printed its URL. No orphan stays after the test."""
     command = [sys.executable, "-c", SERVER, str(directory), str(binaries or "")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -70,6 +71,7 @@ def server_process(directory: Path, binaries: Path | None) -> Iterator[subproces
     process.kill()
     process.wait()
     process.stdout.close()
+    await reap(directory / "postgres")
 
 
 @pytest.fixture
@@ -195,7 +197,7 @@ async def test_db_4_comes_back_after_kill_9_with_all_that_was_committed(start: S
         await write(server.url, value)
         first = postmaster_pid(directory)
         os.kill(first, signal.SIGKILL)
-        await eventually(lambda: answer_or_none(server.url), lambda answer: answer is not None)
+        await eventually(lambda: answer_or_none(server.url), lambda answer: answer is not None, RECOVERY_S)
         assert postmaster_pid(directory) != first
     assert await kept(server.url) == 7
 
@@ -215,7 +217,7 @@ async def test_db_4_waits_for_backends_that_outlive_their_postmaster(start: Star
         assert is_running(backend)
     finally:
         os.kill(backend, signal.SIGKILL)
-    await eventually(lambda: answer_or_none(server.url), lambda answer: answer == 8)
+    await eventually(lambda: answer_or_none(server.url), lambda answer: answer == 8, RECOVERY_S)
     with pytest.raises((OSError, asyncpg.PostgresError)):
         await endless
     busy.terminate()

@@ -2,6 +2,7 @@
 
 import os
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -37,39 +38,46 @@ def edit(chance: random.Random, doc: Doc[Any]) -> None:
         items.insert(chance.randrange(len(items) + 1), chance.choice([1, Map({"deep": Array([1])})]))
 
 
-def act(chance: random.Random, stage: Stage, clients: list[Client], gone: list[Client]) -> None:
-    """Let one random thing happen to the network or the people on it."""
-    client = chance.choice(clients)
-    kind = chance.randrange(12)
-    if kind < 4:
-        edit(chance, client.doc)
-    elif kind < 6 and client not in gone:
-        updates = client.take_edits()
-        if chance.random() < 0.2:
-            chance.shuffle(updates)
-        if chance.random() < 0.2 and updates:
-            updates += [chance.choice(updates)]
-        if chance.random() < 0.3 and len(updates) > 1:
-            updates = [merge(updates)]
-        if updates:
-            client.push(*updates)
-    elif kind == 6:
-        stage.clock.pass_time(chance.choice([0.0, 0.001, 0.01, 0.2]))
-    elif kind == 7:
-        stage.log.commit(chance.randrange(len(stage.log.held) + 1))
-    elif kind == 8:
-        client.inbox and client not in gone and client.read()
-    elif kind == 9:
-        stage.room.fall_behind(client.session)
-    elif kind == 10:
-        stage.room.catch_up(client.session)
-    elif client in gone:
+def send(chance: random.Random, client: Client) -> None:
+    """Send the edits made so far: in disorder, twice, or merged, as it comes."""
+    updates = client.take_edits()
+    if chance.random() < 0.2:
+        chance.shuffle(updates)
+    if chance.random() < 0.2 and updates:
+        updates += [chance.choice(updates)]
+    if chance.random() < 0.3 and len(updates) > 1:
+        updates = [merge(updates)]
+    if updates:
+        client.push(*updates)
+
+
+def leave_or_return(client: Client, gone: list[Client]) -> None:
+    if client in gone:
         gone.remove(client)
         client.join()
     else:
         gone.append(client)
         client.leave()
         client.inbox.clear()
+
+
+def act(chance: random.Random, stage: Stage, clients: list[Client], gone: list[Client]) -> None:
+    """Let one random thing happen to the network or the people on it."""
+    client = chance.choice(clients)
+    happenings: list[Callable[[], object]] = [
+        *[lambda: edit(chance, client.doc)] * 4,
+        lambda: stage.clock.pass_time(chance.choice([0.0, 0.001, 0.01, 0.2])),
+        lambda: stage.log.commit(chance.randrange(len(stage.log.held) + 1)),
+        lambda: leave_or_return(client, gone),
+    ]
+    if client not in gone:
+        happenings += [
+            *[lambda: send(chance, client)] * 2,
+            client.read,
+            lambda: stage.room.fall_behind(client.session),
+            lambda: stage.room.catch_up(client.session),
+        ]
+    chance.choice(happenings)()
 
 
 def everything(doc: Doc[Any]) -> dict[str, Any]:
