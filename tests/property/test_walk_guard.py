@@ -58,6 +58,7 @@ def test_WIRE_1_no_mutated_update_that_passes_the_walk_brings_yrs_down() -> None
     doc, edits_of_others = recorded(77)
     doc.get("map", type=Map)["other"] = Text("x")
     taken = refused = given_up = 0
+    panics: list[str] = []
     for number in range(MUTATIONS):
         update = mutated(chance, chance.choice(sound))
         document = LiveDocument()
@@ -68,12 +69,13 @@ def test_WIRE_1_no_mutated_update_that_passes_the_walk_brings_yrs_down() -> None
         except MalformedError:
             refused += 1
         except PoisonedDocumentError as error:
-            assert isinstance(error.__cause__, Exception), f"a panic at {number}: {update.hex()}"
+            panics += [] if isinstance(error.__cause__, Exception) else [update.hex()]
             given_up += 1
             continue
         document.doc.get_update()
         document.apply(edits_of_others[0])
         document.doc.get_update()
     print(f"taken={taken} refused={refused} given_up={given_up}")
+    assert panics == []
     assert taken
     assert refused
