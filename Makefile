@@ -6,7 +6,7 @@ PORT ?= 8000
 DATA ?= .layercake
 BIN := .venv/bin
 STAMPS := .make
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help setup run test soak bench check page-check format clean
@@ -18,7 +18,7 @@ help: ## list the targets
 setup: $(STAMPS)/python ## set up what `make run` needs, in this folder
 	@echo "set up; next: make run"
 
-run: setup ## start Layercake with an example graph, open to this machine
+run: $(STAMPS)/python ## start Layercake with an example graph, open to this machine
 	@$(BIN)/layercake import examples/river-ferry --project Examples --graph "River ferry" --if-empty --data-dir $(DATA)
 	@$(BIN)/layercake serve --open --host $(HOST) --port $(PORT) --data-dir $(DATA)
 

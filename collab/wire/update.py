@@ -65,9 +65,7 @@ def walk(update: bytes, trace: list[Item] | None = None) -> Shape:
     return Shape(starts, ends, delete_ends, gaps, nested)
 
 
-def _walk_structs(
-    data: bytes, trace: list[Item] | None
-) -> tuple[dict[int, int], dict[int, int], bool, bool, int]:
+def _walk_structs(data: bytes, trace: list[Item] | None) -> tuple[dict[int, int], dict[int, int], bool, bool, int]:
     clients, position = read_varuint(data, 0)
     starts: dict[int, int] = {}
     ends: dict[int, int] = {}

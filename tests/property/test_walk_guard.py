@@ -59,7 +59,7 @@ def test_WIRE_1_no_mutated_update_that_passes_the_walk_brings_yrs_down() -> None
     doc.get("map", type=Map)["other"] = Text("x")
     taken = refused = given_up = 0
     panics: list[str] = []
-    for number in range(MUTATIONS):
+    for _ in range(MUTATIONS):
         update = mutated(chance, chance.choice(sound))
         document = LiveDocument()
         document.apply(sound[0])
