@@ -109,11 +109,11 @@ def _shown(figure: Callable[[Outcome], float | None], outcomes: list[Outcome]) -
     return f"{median(values):.2f}" if values else "-"
 
 
-def ratio(ours: list[Outcome], theirs: list[Outcome]) -> str:
-    """How the CPU per delivery compares, with the range over pairs of neighbouring rounds."""
-    pairs = [a.server_us / b.server_us for a, b in zip(ours, theirs, strict=True)]
-    middle = median(o.server_us for o in ours) / median(t.server_us for t in theirs)
-    return f"Layercake / y-websocket, server CPU per delivery: {middle:.2f} ({min(pairs):.2f} to {max(pairs):.2f})"
+def ratio(ours: list[Outcome], theirs: list[Outcome], figure: Callable[[Outcome], float]) -> str:
+    """How a figure compares, with the range over pairs of neighbouring rounds."""
+    pairs = [figure(a) / figure(b) for a, b in zip(ours, theirs, strict=True)]
+    middle = median(map(figure, ours)) / median(map(figure, theirs))
+    return f"{middle:.2f} ({min(pairs):.2f} to {max(pairs):.2f})"
 
 
 def main() -> None:
@@ -122,7 +122,9 @@ def main() -> None:
         outcomes = asyncio.run(measure(Path(folder)))
     console = Console()
     console.print(table(outcomes))
-    console.print(ratio(*outcomes.values()))
+    compared = "Layercake / y-websocket, CPU per delivery"
+    console.print(f"{compared}, server alone: {ratio(*outcomes.values(), lambda o: o.server_us)}")
+    console.print(f"{compared}, with database: {ratio(*outcomes.values(), lambda o: o.server_us + o.database_us)}")
     seen = [outcome.seen for of_peer in outcomes.values() for outcome in of_peer]
     if any(round_.deliveries != round_.expected_deliveries for round_ in seen):
         sys.exit("not everything was delivered: the figures do not compare")

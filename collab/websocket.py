@@ -30,6 +30,7 @@ from persistence.errors import NotFoundError, StoreUnavailableError
 
 BAD_MESSAGE = 4400
 TOO_LARGE = 4413
+OVERLOADED = 4500
 _HEARTBEAT = binary_frame(sync.awareness(b"\x00"))
 _MAX_REASON_BYTES = 123  # RFC 6455 section 5.5: a control frame carries 125 bytes
 
@@ -122,6 +123,8 @@ class Connection(asyncio.Protocol):
         self._has_sent = True
         self._report.sent_bytes += len(frames)
         self._transport.write(frames)
+        if "acknowledgements" in self._paused_for and self._has_few_acknowledgements_left():
+            self._resume("acknowledgements")
 
     def close(self, code: int, reason: str) -> None:
         """Start the closing handshake; the socket is cut if the client does not answer in time."""
@@ -272,14 +275,26 @@ class Connection(asyncio.Protocol):
             room.receive_update(session, message.update, self._loop.time(), datetime.now(UTC))
         elif isinstance(message, sync.Acknowledge):
             room.acknowledge(session, message.frame)
-            if session.awaiting >= self._edge.settings.outstanding_acknowledgements:
-                self._pause("acknowledgements")
+            self._bound_acknowledgements(session)
         elif isinstance(message, sync.Awareness):
             room.receive_presence(session, message.update, self._loop.time())
         elif isinstance(message, sync.Step1):
             room.answer_step1(session, message.state_vector)
         else:
             room.tell_everyone(session)
+
+    def _has_few_acknowledgements_left(self) -> bool:
+        limit = self._edge.settings.outstanding_acknowledgements
+        return self._session is not None and self._session.awaiting <= limit // 2
+
+    def _bound_acknowledgements(self, session: Session) -> None:
+        if session.awaiting < self._edge.settings.outstanding_acknowledgements:
+            return
+        if session.unsettled:
+            # What they wait for would have to come from this client, so it cannot be left unread.
+            self._fail(OVERLOADED, "too many acknowledgements wait for updates that never came")
+        else:
+            self._pause("acknowledgements")
 
     def _fail(self, code: int, reason: str) -> None:
         self._backlog.clear()

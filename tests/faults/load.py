@@ -118,13 +118,13 @@ class Load:
     def sent(self) -> int:
         return sum(len(writer.ledger.updates) for writer in self.writers)
 
-    async def acknowledged_beyond(self, updates: int) -> None:
+    async def acknowledged_beyond(self, updates: int, within_s: float = 30) -> None:
         """Wait until more than `updates` updates are acknowledged."""
 
         async def acknowledged() -> int:
             return self.acknowledged
 
-        await eventually(acknowledged, lambda count: count > updates)
+        await eventually(acknowledged, lambda count: count > updates, within_s)
 
     def missing(self, content: Content) -> list[str]:
         """The acknowledged updates that `content` lacks."""

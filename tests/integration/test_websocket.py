@@ -105,6 +105,33 @@ async def test_DOOR_3_a_malformed_message_closes_its_connection_with_a_reason_an
         assert (await late.content()).map == {"alive": True}
 
 
+async def test_ROOM_4_more_acknowledgements_than_a_client_may_have_outstanding_all_come(served: Served) -> None:
+    doc, updates = recorded(3)
+    entries = doc.get("map", type=Map)
+    for number in range(3_000):
+        entries["k"] = number
+    async with connect(served.url(await served.create_graph())) as socket:
+        sending = b"".join(sync.update(update) for update in updates[:100])
+        for number, update in enumerate(updates):
+            await socket.send(sync.update(update) if number else sending)
+            await socket.send(b"\x66%d" % number)
+        for number in range(len(updates)):
+            assert (await receive(socket, sync.Acknowledge)).frame == b"\x66%d" % number
+
+
+async def test_ROOM_5_acknowledgements_for_what_never_becomes_whole_are_bounded(served: Served) -> None:
+    doc, updates = recorded(3)
+    text = doc.get("text", type=Text)
+    text += "missing"
+    text += "waits"
+    async with connect(served.url(await served.create_graph())) as socket:
+        await socket.send(sync.update(updates[1]))
+        with suppress(ConnectionClosed):
+            for number in range(1_100):
+                await socket.send(b"\x66%d" % number)
+        assert (await close_of(socket))[0] == 4500
+
+
 async def test_WIRE_6_an_unknown_message_is_skipped(served: Served) -> None:
     async with connect(served.url(await served.create_graph())) as socket:
         await socket.send(b"\x63whatever")
