@@ -4,7 +4,7 @@ import asyncio
 import os
 import subprocess
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,11 @@ class Peer:
 
 def cpu_s(processes: list[psutil.Process]) -> float:
     """Seconds of CPU that `processes`, and children of theirs that have ended, have used."""
-    return sum(sum(process.cpu_times()[:4]) for process in processes)
+    used_s = 0.0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):  # its parent has it now
+            used_s += sum(process.cpu_times()[:4])
+    return used_s
 
 
 @asynccontextmanager

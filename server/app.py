@@ -59,6 +59,7 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
     edge_settings = EdgeSettings(
         message_bytes=settings.message_bytes,
         write_buffer_bytes=settings.write_buffer_bytes,
+        tick_s=settings.liveness_tick_s,
         join_timeout_s=settings.load_timeout_s + settings.database_timeout_s,
     )
     edge = Edge(hub, Door(authenticate, rows), lambda: str(new_id()), _tell_end, edge_settings)

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -138,10 +138,8 @@ class Server:
         processes = self.postgres()
         assert processes, f"PostgreSQL is not running: {self.log()}"
         for process in processes:
-            try:
+            with suppress(psutil.NoSuchProcess):  # a backend that ended by itself
                 process.send_signal(number)
-            except psutil.NoSuchProcess:
-                continue  # a backend that ended by itself
 
     async def create_graph(self) -> str:
         """Create a project with one graph, and return the graph's id."""
@@ -170,5 +168,6 @@ class Server:
             await self.kill()
         processes = self.postgres()
         for process in processes:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         await asyncio.to_thread(psutil.wait_procs, processes, STOP_WITHIN_S)

@@ -209,6 +209,32 @@ async def test_ROOM_7_a_viewer_is_refused_and_told_while_its_presence_works(serv
         assert fresh.get("map", type=Map).to_py() == {"allowed": 1}
 
 
+async def test_DOOR_6_a_client_that_hears_nothing_is_sent_an_empty_presence(
+    database: Database, database_url: str
+) -> None:
+    async with (
+        serving(database, database_url, liveness_tick_s=0.02) as served,
+        connect(served.url(await served.create_graph()), ping_interval=None) as socket,
+    ):
+        for _ in range(3):
+            assert (await receive(socket, sync.Awareness)).update == b"\x00"
+
+
+async def test_DOOR_6_a_client_that_answers_no_ping_is_cut(database: Database, database_url: str) -> None:
+    async with serving(database, database_url, liveness_tick_s=0.02) as served:
+        request = served.url(await served.create_graph()).removeprefix(f"ws://127.0.0.1:{served.port}")
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(
+            f"GET {request} HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+            "sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+        )
+        with suppress(ConnectionResetError):
+            async with asyncio.timeout(WAIT_S):
+                heard = await reader.read(-1)
+            assert b"\x89\x00" in heard, "it was pinged first"
+        writer.close()
+
+
 async def test_DOOR_7_health_readiness_and_metrics_answer(served: Served) -> None:
     async with served.http(None) as http:
         assert (await http.get("/healthz")).json() == {"status": "alive"}
