@@ -44,7 +44,7 @@ class Hub:
         self._store = store
         self._settings = settings
         self._rooms: dict[UUID, Room] = {}
-        self._opening: dict[UUID, asyncio.Task[Room]] = {}
+        self._opening: dict[UUID, asyncio.Task[None]] = {}
         self._idle_since: dict[UUID, float] = {}
 
     @property
@@ -68,7 +68,7 @@ class Hub:
             if opening is None:
                 opening = asyncio.create_task(self._load(graph_id), name=f"load {graph_id}")
                 self._opening[graph_id] = opening
-                opening.add_done_callback(lambda task: self._opened(graph_id, task))
+                opening.add_done_callback(self._note_failure)
             await asyncio.shield(opening)
         return room
 
@@ -130,13 +130,18 @@ class Hub:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _load(self, graph_id: UUID) -> Room:
+    async def _load(self, graph_id: UUID) -> None:
         try:
             async with asyncio.timeout(self._settings.load_timeout_s):
                 room = await self._read(graph_id)
         except TimeoutError:
             raise StoreUnavailableError(f"a graph did not load within {self._settings.load_timeout_s} s") from None
-        return room
+        finally:
+            # Here and not in a callback: whoever asks once this task is done must find the room, not the task.
+            del self._opening[graph_id]
+        self._rooms[graph_id] = room
+        self._idle_since[graph_id] = asyncio.get_running_loop().time()
+        self.statistics.loads += 1
 
     async def _read(self, graph_id: UUID) -> Room:
         document = LiveDocument()
@@ -151,14 +156,10 @@ class Hub:
             room.hold_pending(update)
         return room
 
-    def _opened(self, graph_id: UUID, task: asyncio.Task[Room]) -> None:
-        del self._opening[graph_id]
-        if task.cancelled() or task.exception() is not None:
+    def _note_failure(self, opening: asyncio.Task[None]) -> None:
+        # Whoever waits is told by the task itself; nobody may be waiting any more.
+        if opening.cancelled() or opening.exception() is not None:
             self.statistics.load_failures += 1
-            return
-        self.statistics.loads += 1
-        self._rooms[graph_id] = task.result()
-        self._idle_since[graph_id] = asyncio.get_running_loop().time()
 
 
 def _call_later(delay_s: float, callback: Callable[[float], None]) -> None:

@@ -70,6 +70,23 @@ async def test_HUB_1_everyone_who_opens_a_graph_at_once_shares_one_load() -> Non
     assert hub.live(GRAPH) in rooms
 
 
+async def test_HUB_1_one_who_asks_just_as_the_load_ends_finds_the_room() -> None:
+    """Between the end of the load and its waiters, a join may come; it must not wait for what is over."""
+    store = SlowStore()
+    store.answer.set()
+    hub = Hub(store, HeldLog())
+    joins: list[asyncio.Task[Room]] = []
+
+    async def join_at_every_turn() -> None:
+        for _ in range(20):
+            joins.append(asyncio.create_task(hub.open(GRAPH)))
+            await asyncio.sleep(0)
+
+    async with asyncio.timeout(10):
+        await join_at_every_turn()
+        assert len(set(await asyncio.gather(*joins))) == 1
+
+
 async def test_HUB_2_a_failed_load_refuses_all_who_waited_and_the_next_tries_again() -> None:
     store = SlowStore()
     store.failure = StoreUnavailableError("away")
