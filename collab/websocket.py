@@ -20,7 +20,9 @@ from websockets.typing import Subprotocol
 from collab.document import PoisonedDocumentError
 from collab.doorkeeper import RefusedError
 from collab.edge import ConnectionReport, Edge
+from collab.liveness import Liveness, Need
 from collab.pending import PendingFullError
+from collab.reading import Hold, Reading
 from collab.room import Room
 from collab.session import Session
 from collab.wire import sync
@@ -55,13 +57,11 @@ class Connection(asyncio.Protocol):
         self._framing = _Framing(max_size=edge.settings.message_bytes)
         self._fragments: list[bytes] = []
         self._backlog: deque[bytes] = deque()
-        self._paused_for: set[str] = set()
         self._room: Room | None = None
         self._session: Session | None = None
         self._joining: asyncio.Task[None] | None = None
         self._is_closing = self._is_lost = False
-        self._has_sent = self._has_received = True
-        self._silent_ticks = self._deaf_ticks = 0
+        self._liveness = Liveness(edge.settings.silent_ticks, edge.settings.deaf_ticks)
         self._report = ConnectionReport(connection_id=edge.new_id())
         self._opened_at = self._loop.time()
 
@@ -70,12 +70,13 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take over a socket whose handshake request follows in `data_received`."""
         self._transport = cast("asyncio.Transport", transport)
+        self._reading = Reading(self._transport)
         self._transport.set_write_buffer_limits(high=self._edge.settings.write_buffer_bytes)
         self._edge.opened(self)
 
     def data_received(self, data: bytes) -> None:
         """Process what a client sent, as far as it is whole frames."""
-        self._has_received = True
+        self._liveness.has_received = True
         self._report.received_bytes += len(data)
         self._edge.statistics.received_bytes += len(data)
         self._framing.receive_data(data)
@@ -86,8 +87,8 @@ class Connection(asyncio.Protocol):
                 self._on_request(event)
         self._send_framing()
         if self._edge.hub.log.is_full and not self._is_closing:
-            self._pause("log")
-            self._edge.hub.log.when_there_is_room(lambda: self._resume("log"))
+            self._reading.hold(Hold.LOG)
+            self._edge.hub.log.when_there_is_room(lambda: self._reading.release(Hold.LOG))
 
     def eof_received(self) -> None:
         """The client sends nothing more; the transport closes."""
@@ -120,11 +121,11 @@ class Connection(asyncio.Protocol):
         """Write whole websocket frames."""
         if self._is_closing:
             return
-        self._has_sent = True
+        self._liveness.has_sent = True
         self._report.sent_bytes += len(frames)
         self._transport.write(frames)
-        if "acknowledgements" in self._paused_for and self._has_few_acknowledgements_left():
-            self._resume("acknowledgements")
+        if Hold.ACKNOWLEDGEMENTS in self._reading.holds and self._has_few_acknowledgements_left():
+            self._reading.release(Hold.ACKNOWLEDGEMENTS)
 
     def close(self, code: int, reason: str) -> None:
         """Start the closing handshake; the socket is cut if the client does not answer in time."""
@@ -137,33 +138,27 @@ class Connection(asyncio.Protocol):
             return
         self._framing.send_close(code, reason.encode()[:_MAX_REASON_BYTES].decode(errors="ignore"))
         self._send_framing()
-        # The answer to a close must be read even if reading was paused.
-        self._transport.resume_reading()
+        self._reading.release_all()  # or its answer would not be seen
         self._loop.call_later(self._edge.settings.close_timeout_s, self._transport.abort)
 
     # -- Tended
 
     def tick(self) -> None:
-        """Send a message before a client gives up on us, a ping before we give up on it."""
-        self._silent_ticks = 0 if self._has_sent else self._silent_ticks + 1
-        self._deaf_ticks = 0 if self._has_received else self._deaf_ticks + 1
-        self._has_sent = self._has_received = False
+        """Send a message before the client gives up on us, a ping before we give up on it."""
+        need = self._liveness.tick(is_reading=not self._reading.holds)
         if self._session is None or self._is_closing:
             return
-        settings = self._edge.settings
-        if self._silent_ticks >= settings.silent_ticks:
+        if need is Need.A_MESSAGE:
             self.send(_HEARTBEAT)
-        if self._paused_for:
-            self._deaf_ticks = 0
-        elif self._deaf_ticks == settings.deaf_ticks:
+        elif need is Need.A_PING:
             self._framing.send_ping(b"")
             self._send_framing()
-        elif self._deaf_ticks >= 2 * settings.deaf_ticks:
+        elif need is Need.AN_END:
             self._transport.abort()
 
     def stop_reading(self) -> None:
         """Take in nothing more from this client."""
-        self._pause("stop")
+        self._reading.hold(Hold.STOP)
 
     # -- Waiting
 
@@ -175,13 +170,13 @@ class Connection(asyncio.Protocol):
         if self._is_lost:
             self._leave()
         else:
-            self._resume("turn")
+            self._reading.release(Hold.TURN)
         return False
 
     # -- joining
 
     def _on_request(self, request: Request) -> None:
-        self._pause("join")
+        self._reading.hold(Hold.JOIN)
         self._joining = self._loop.create_task(self._join(request), name=f"join {self._report.connection_id}")
 
     async def _join(self, request: Request) -> None:
@@ -208,7 +203,7 @@ class Connection(asyncio.Protocol):
         if self._framing.state is State.OPEN:
             self._room, self._session = room, session
             self._edge.hub.join(room, session)
-        self._resume("join")
+        self._reading.release(Hold.JOIN)
 
     def _refuse(self, status: int, detail: str) -> None:
         self._report.status, self._report.close_reason = status, detail
@@ -247,7 +242,7 @@ class Connection(asyncio.Protocol):
             self._backlog.append(message)
         elif len(message) > self._edge.settings.direct_bytes:
             self._backlog.append(message)
-            self._pause("turn")
+            self._reading.hold(Hold.TURN)
             self._edge.turns.enter(self)
         else:
             self._process(message)
@@ -294,23 +289,13 @@ class Connection(asyncio.Protocol):
             # What they wait for would have to come from this client, so it cannot be left unread.
             self._fail(OVERLOADED, "too many acknowledgements wait for updates that never came")
         else:
-            self._pause("acknowledgements")
+            self._reading.hold(Hold.ACKNOWLEDGEMENTS)
 
     def _fail(self, code: int, reason: str) -> None:
         self._backlog.clear()
         self.close(code, reason)
 
     # -- the transport
-
-    def _pause(self, reason: str) -> None:
-        if not self._paused_for and not self._is_closing:
-            self._transport.pause_reading()
-        self._paused_for.add(reason)
-
-    def _resume(self, reason: str) -> None:
-        self._paused_for.discard(reason)
-        if not self._paused_for and not self._is_closing:
-            self._transport.resume_reading()
 
     def _send_framing(self) -> None:
         for data in self._framing.data_to_send():

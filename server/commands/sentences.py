@@ -1,6 +1,5 @@
 """Errors of a command as one sentence on standard error, without a traceback."""
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -39,8 +38,6 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"LAYERCAKE_{str(first['loc'][0]).upper()}: {first['msg']}"
-    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        return "the port is in use; stop what listens there, or choose another one with --port"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     return str(error)

@@ -1,6 +1,7 @@
 """`layercake serve` and `layercake migrate`."""
 
 import asyncio
+import socket
 from typing import Annotated
 
 import structlog
@@ -52,7 +53,7 @@ def serve(
 
 async def _serve(settings: Settings) -> None:
     authenticate = everyone_is_admin if settings.open else nobody_is_known
-    with bind(settings.host, settings.port) as bound:
+    with _bound(settings) as bound:
         async with (
             open_store(settings, serve=True) as database,
             running(settings, database, authenticate, bound) as listener,
@@ -61,6 +62,16 @@ async def _serve(settings: Settings) -> None:
                 _announce(settings, listener.port)
                 await listener.stop_asked.wait()
                 _log.info("stopping")
+
+
+def _bound(settings: Settings) -> socket.socket:
+    try:
+        return bind(settings.host, settings.port)
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {settings.host} port {settings.port} ({error.strerror}); stop what listens there, "
+            "or choose others with --host and --port"
+        ) from None
 
 
 def _announce(settings: Settings, port: int) -> None:

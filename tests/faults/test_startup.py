@@ -80,6 +80,7 @@ async def test_the_port_is_taken(tmp_path: Path) -> None:
         other.listen()
         port = other.getsockname()[1]
         said = await refusal("--open", "--port", str(port), "--data-dir", tmp_path / "data")
+    assert str(port) in said
     assert "--port" in said
 
 

@@ -1,0 +1,45 @@
+"""Whether a socket is read from: only while nothing speaks against it."""
+
+import asyncio
+from enum import Enum, auto
+
+
+class Hold(Enum):
+    """What speaks against reading."""
+
+    JOIN = auto()
+    """The client is not in its room yet."""
+    TURN = auto()
+    """A large message of it waits for its turn."""
+    LOG = auto()
+    """More waits for its commit than the log should hold."""
+    ACKNOWLEDGEMENTS = auto()
+    """It asked for more acknowledgements than may be outstanding."""
+    STOP = auto()
+    """The server stops."""
+
+
+class Reading:
+    """The holds on one transport; a closing one is left alone."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.holds: set[Hold] = set()
+        self._transport = transport
+
+    def hold(self, reason: Hold) -> None:
+        """Do not read until `reason` is released."""
+        if not self.holds and not self._transport.is_closing():
+            self._transport.pause_reading()
+        self.holds.add(reason)
+
+    def release(self, reason: Hold) -> None:
+        """Read again if nothing else speaks against it."""
+        if reason in self.holds:
+            self.holds.remove(reason)
+            if not self.holds and not self._transport.is_closing():
+                self._transport.resume_reading()
+
+    def release_all(self) -> None:
+        """Read again whatever spoke against it."""
+        for reason in tuple(self.holds):
+            self.release(reason)
