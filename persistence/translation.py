@@ -22,6 +22,8 @@ _UNAVAILABLE = (
     asyncpg.LockNotAvailableError,
     asyncpg.InternalClientError,  # how the driver takes a connection lost within a step
 )
+_NAME_RULE = "a name has 1 to 200 characters, not all of them blank and none of them a control character"
+_RULES = {"ck_projects_name": _NAME_RULE, "ck_graphs_name": _NAME_RULE}
 _TAKEN = (asyncpg.UniqueViolationError, asyncpg.ExclusionViolationError)
 
 
@@ -43,9 +45,10 @@ def translate() -> Iterator[None]:
     except _TAKEN as error:
         raise ConflictError(error.constraint_name or "", _detail(error)) from error
     except asyncpg.IntegrityConstraintViolationError as error:
-        raise InvalidValueError(error.constraint_name or error.column_name or "", _detail(error)) from error
+        name = error.constraint_name or error.column_name or ""
+        raise InvalidValueError(name, _RULES.get(name, f"the database refuses a value ({name})")) from error
     except asyncpg.DataError as error:
-        raise InvalidValueError(error.column_name or "", _detail(error)) from error
+        raise InvalidValueError(error.column_name or "", error.message or str(error)) from error
     except asyncpg.PostgresError as error:
         raise StoreError(f"the database refused a statement: {error}") from error
 

@@ -129,7 +129,7 @@ def _conflict(error: ConflictError) -> Response:
 
 
 def _invalid_value(error: InvalidValueError) -> Response:
-    return problem(422, "invalid_value", f"the store refuses a value ({error.constraint}); choose another one")
+    return problem(422, "invalid_value", f"{error}; choose another one")
 
 
 def _tables(error: TableErrors) -> Response:
