@@ -1,10 +1,13 @@
 """DOOR-1 to DOOR-8, and the rules of rooms that a client sees, through real sockets."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
+import asyncpg
+import httpx
 import pytest
 from pycrdt import Map, Text
 from websockets.asyncio.client import ClientConnection, connect
@@ -14,6 +17,7 @@ from collab.wire import sync
 from collab.wire.awareness import Entry, decode_awareness, encode_awareness
 from persistence.database import Database
 from persistence.identifiers import new_id
+from tests.clients.eventually import eventually
 from tests.clients.yclient import YClient
 from tests.integration.served import Served, serving
 from tests.unit.documents import nested_arrays, recorded
@@ -181,6 +185,44 @@ async def test_DOOR_5_large_updates_take_turns_and_survive_their_clients_leave(s
     async with YClient(url) as late:
         while len((await late.content()).map) < 20:
             await late.arrival()
+
+
+async def test_LOG_5_while_nothing_can_be_committed_writers_are_not_read_from_and_nothing_is_lost(
+    database: Database, database_url: str
+) -> None:
+    doc, updates = recorded(6)
+    entries = doc.get("map", type=Map)
+    for number in range(1_000):
+        entries[str(number)] = "x" * 10_000
+    blocker = await asyncpg.connect(database_url)
+    async with serving(database, database_url, log_buffer_bytes=100_000, log_behind_s=0.1) as served:
+        graph = await served.create_graph()
+
+        async def uncommitted_bytes() -> float:
+            async with served.http() as http:
+                return float(
+                    re.findall(r"(?m)^layercake_uncommitted_bytes (\S+)", (await http.get("/metrics")).text)[0]
+                )
+
+        async with connect(served.url(graph)) as socket:
+            async with blocker.transaction():
+                await blocker.execute("LOCK TABLE crdt_operations IN EXCLUSIVE MODE")
+                sending = asyncio.gather(*(socket.send(sync.update(update)) for update in [*updates]))
+                await eventually(uncommitted_bytes, lambda held: held >= 100_000)
+                async with served.http() as http:
+                    await eventually(lambda: _status(http, "/readyz"), lambda status: status == 503)
+                assert await uncommitted_bytes() < 1_000_000, "the bound and what one read brought in"
+            await sending
+            await socket.send(b"\x66all")
+            await receive(socket, sync.Acknowledge)
+        assert await uncommitted_bytes() == 0
+        async with YClient(served.url(graph)) as late:
+            assert len((await late.content()).map) == 1_000
+    await blocker.close()
+
+
+async def _status(http: httpx.AsyncClient, path: str) -> int:
+    return (await http.get(path)).status_code
 
 
 async def test_ROOM_7_a_viewer_is_refused_and_told_while_its_presence_works(served: Served) -> None:
