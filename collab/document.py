@@ -1,8 +1,11 @@
-"""A room's live document: pycrdt behind the walk, and what is known of it without asking yrs."""
+"""A room's live document: pycrdt behind the walk, and what is known of it without asking yrs.
+
+yrs is never handed an update that waits for another: its own way of keeping such updates aside
+has been seen to bring the process down, and it hides what became of them.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pycrdt import Doc, TransactionEvent
 
@@ -13,25 +16,32 @@ from collab.wire.update import Item, Shape, walk
 
 
 class PoisonedDocumentError(Exception):
-    """yrs failed inside the document: it cannot be trusted any more and must be loaded again."""
+    """yrs failed inside the document: it cannot be trusted any more and must be loaded again.
 
-    def __init__(self, cause: BaseException) -> None:
+    `update` is the one it failed on, None if that is not known.
+    """
+
+    def __init__(self, update: bytes | None, cause: object) -> None:
         super().__init__(f"the document failed inside yrs: {cause}")
+        self.update = update
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Missing(NamedTuple):
+    """What an update waits for: the structs of `client` up to `clock`."""
+
+    client: int
+    clock: int
+
+
+class Applied(NamedTuple):
     """What applying one update did.
 
     `change` is the update that others need, None if nothing changed. `before` tells where each
-    client that it advances was. `is_integrated` is False while the update, or a part of it,
-    waits for one it depends on.
+    client that it advanced was.
     """
 
-    shape: Shape
     change: bytes | None
     before: StateVector
-    is_integrated: bool
 
 
 class LiveDocument:
@@ -40,35 +50,36 @@ class LiveDocument:
     def __init__(self) -> None:
         self.doc: Doc[Any] = Doc()
         self.state_vector: StateVector = {}
-        self.is_waiting = False
-        """Whether updates were applied that wait for others; the room tells."""
         self._emitted: bytes | None = None
         self._nesting: Nesting | None = None
         self._whole: bytes | None = None
         self._subscription = self.doc.observe(self._on_change)
 
     def load(self, updates: Sequence[bytes]) -> None:
-        """Apply stored updates, which were walked when they came in; `state_vector` follows in `loaded`."""
-        with self.doc.transaction():
-            for update in updates:
-                self.doc.apply_update(update)
+        """Apply stored updates, which were walked when they came in and wait for nothing.
 
-    def loaded(self) -> None:
-        """Finish loading: the state vector is that of the document."""
-        self._emitted = None
-        self.state_vector = decode_state_vector(self.doc.get_state())
-
-    def apply(self, update: bytes) -> Applied:
-        """Walk and apply one update from a client.
-
-        Raises MalformedError if it may not touch the document (nothing changed) and
-        PoisonedDocumentError if yrs failed on it in spite of the walk.
+        Raises PoisonedDocumentError if the document cannot be made of them.
         """
-        shape = walk(update)
-        self._check_nesting(update, shape)
-        change = self._apply(update)
-        before = self._advance(change, update, shape) if change is not None else {}
-        return Applied(shape, change, before, self.covers(shape))
+        try:
+            with self.doc.transaction():
+                for update in updates:
+                    self.doc.apply_update(update)
+            self.state_vector = decode_state_vector(self.doc.get_state())
+        except BaseException as error:
+            raise _poisoned(None, error) from error
+        self._whole = None
+
+    def missing(self, shape: Shape) -> Missing | None:
+        """Return the first thing that an update of this `shape` waits for, None if it waits for nothing."""
+        known, own = self.state_vector, shape.struct_ends
+        for client, start in shape.struct_starts.items():
+            if known.get(client, 0) < start:
+                return Missing(client, start)
+        for wanted in (shape.needs, shape.delete_ends):
+            for client, clock in wanted.items():
+                if known.get(client, 0) < clock and own.get(client, 0) < clock:
+                    return Missing(client, clock)
+        return None
 
     def covers(self, shape: Shape) -> bool:
         """Return whether every struct end and delete end of `shape` is within the document."""
@@ -77,17 +88,40 @@ class LiveDocument:
             known.get(client, 0) >= end for client, end in shape.delete_ends.items()
         )
 
+    def apply(self, update: bytes, shape: Shape) -> Applied:
+        """Apply an update without gaps that waits for nothing.
+
+        Raises MalformedError if it may not touch the document (nothing changed) and
+        PoisonedDocumentError if yrs failed on it in spite of the walk.
+        """
+        self._check_nesting(update, shape)
+        change = self._apply(update)
+        known = self.state_vector
+        ends = {client: end for client, end in shape.struct_ends.items() if end > known.get(client, 0)}
+        if change != update and not _advances(change, ends):
+            raise PoisonedDocumentError(update, "it did not take in all of an update")
+        before = {client: known.get(client, 0) for client in ends}
+        known.update(ends)
+        return Applied(change, before)
+
     def encoded_state_vector(self) -> bytes:
         """Return the state vector as it goes into a Step1."""
         return encode_state_vector(self.state_vector)
 
     def difference(self, known: StateVector) -> bytes:
-        """Return what someone who knows `known` lacks, every deletion included."""
-        if known:
-            return self.doc.get_update(encode_state_vector(known))
-        if self._whole is None:
-            self._whole = self.doc.get_update()
-        return self._whole
+        """Return what someone who knows `known` lacks, every deletion included.
+
+        Raises PoisonedDocumentError if yrs fails.
+        """
+        if not known and self._whole is not None:
+            return self._whole
+        try:
+            difference = self.doc.get_update(encode_state_vector(known))
+        except BaseException as error:
+            raise _poisoned(None, error) from error
+        if not known:
+            self._whole = difference
+        return difference
 
     def _on_change(self, event: TransactionEvent) -> None:
         self._emitted = event.update
@@ -99,39 +133,36 @@ class LiveDocument:
         except ValueError as error:
             raise MalformedError(f"yrs refuses the update: {error}") from None
         except BaseException as error:
-            # A Rust panic reaches Python as a BaseException of its own.
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                raise
-            raise PoisonedDocumentError(error) from error
+            raise _poisoned(update, error) from error
         if self._emitted is not None:
             self._whole = None
         return self._emitted
-
-    def _advance(self, change: bytes, update: bytes, shape: Shape) -> StateVector:
-        """Bring the state vector up to date; return where each client it advanced was before."""
-        # A change that differs from the update (parts of it were known) needs a walk of its own.
-        done = shape if change == update else walk(change)
-        if self.is_waiting or done.has_gaps or not self._follows(done):
-            # yrs integrates structs beyond a gap, and then what fills the gap advances over both.
-            now = decode_state_vector(self.doc.get_state())
-            ends = {client: end for client, end in now.items() if self.state_vector.get(client, 0) != end}
-        else:
-            ends = done.struct_ends
-        before = {client: self.state_vector.get(client, 0) for client in ends}
-        self.state_vector.update(ends)
-        return before
-
-    def _follows(self, shape: Shape) -> bool:
-        known = self.state_vector
-        return all(known.get(client, 0) >= start for client, start in shape.struct_starts.items())
 
     def _check_nesting(self, update: bytes, shape: Shape) -> None:
         if self._nesting is None:
             if not shape.has_nested_types:
                 return
             self._nesting = Nesting()
-            self._nesting.place(_items(self.difference({})))
-        self._nesting.place(_items(update))
+            self._nesting.place(_items(self.difference({})), {})
+        self._nesting.place(_items(update), self.state_vector)
+
+
+def _advances(change: bytes | None, ends: StateVector) -> bool:
+    """Return whether `change` brings every client in `ends` as far as it says."""
+    if change is None:
+        return not ends
+    try:
+        done = walk(change).struct_ends
+    except MalformedError:
+        return False
+    return all(done.get(client) == end for client, end in ends.items())
+
+
+def _poisoned(update: bytes | None, error: BaseException) -> BaseException:
+    # A Rust panic reaches Python as a BaseException of its own; those of Python go on as they are.
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return error
+    return PoisonedDocumentError(update, error)
 
 
 def _items(update: bytes) -> list[Item]:

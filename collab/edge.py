@@ -20,8 +20,8 @@ class EdgeSettings(NamedTuple):
     """Up to here a message is processed as it arrives; larger ones take turns."""
     write_buffer_bytes: int = 256 * 1024
     """From this many unsent bytes on a client is behind: nothing more is queued for it."""
-    outstanding_acknowledgements: int = 1_000
-    """From this many on a client is not read from until it has got half of them."""
+    acknowledgement_bytes: int = 256 * 1024
+    """From this many bytes of outstanding acknowledgements on a client is not read from until half have left."""
     join_timeout_s: float = 40.0
     """How long admission and loading may take together."""
     close_timeout_s: float = 5.0
@@ -64,6 +64,9 @@ class Tended(Protocol):
     def close(self, code: int, reason: str) -> None:
         """Say goodbye."""
 
+    def log_has_room(self) -> None:
+        """The log takes more again."""
+
 
 @dataclass(slots=True)
 class EdgeStatistics:
@@ -90,6 +93,7 @@ class Edge:
     turns: Turns = field(default_factory=Turns)
     connections: set[Tended] = field(default_factory=set)
     statistics: EdgeStatistics = field(default_factory=EdgeStatistics)
+    _stalled: set[Tended] = field(default_factory=set)
     _empty: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -122,6 +126,17 @@ class Edge:
             connection.close(1012, "the server is restarting")
         return is_stored
 
+    def stall(self, connection: Tended) -> None:
+        """Tell `connection` once the log has room again."""
+        if not self._stalled:
+            self.hub.log.when_there_is_room(self._tell_stalled)
+        self._stalled.add(connection)
+
+    def _tell_stalled(self) -> None:
+        stalled, self._stalled = self._stalled, set()
+        for connection in stalled:
+            connection.log_has_room()
+
     def opened(self, connection: Tended) -> None:
         """Take `connection` into care."""
         self.connections.add(connection)
@@ -131,6 +146,7 @@ class Edge:
     def gone(self, connection: Tended, report: ConnectionReport) -> None:
         """Let go of `connection`, which has ended."""
         self.connections.discard(connection)
+        self._stalled.discard(connection)
         self.statistics.sent_bytes += report.sent_bytes
         if not self.connections:
             self._empty.set()

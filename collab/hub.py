@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
-from collab.document import LiveDocument
+from collab.arrivals import Arrivals
+from collab.document import LiveDocument, PoisonedDocumentError
 from collab.room import Limits, Room
 from collab.session import Session
-from persistence.errors import StoreUnavailableError
+from persistence.errors import NotFoundError, StoreUnavailableError
 from persistence.ports import DocumentStore, OperationLog
 
 
@@ -22,6 +23,8 @@ class HubSettings(NamedTuple):
     """How long a room without sessions is kept."""
     tick_s: float = 1.0
     """How often rooms are looked over."""
+    banned_updates: int = 1_000
+    """How many updates are remembered that a document failed on."""
     room: Limits = Limits()
 
 
@@ -46,6 +49,9 @@ class Hub:
         self._rooms: dict[UUID, Room] = {}
         self._opening: dict[UUID, asyncio.Task[None]] = {}
         self._idle_since: dict[UUID, float] = {}
+        self._given_up: dict[UUID, list[Room]] = {}
+        self._forgotten: set[UUID] = set()
+        self._banned: dict[bytes, None] = {}
 
     @property
     def rooms(self) -> tuple[Room, ...]:
@@ -80,23 +86,37 @@ class Hub:
     def leave(self, room: Room, session: Session, now: float) -> None:
         """Take `session` out of `room`; an empty room is given up some time after."""
         room.leave(session, now)
-        if not room.sessions:
+        if not room.sessions and self._rooms.get(room.graph_id) is room:
             self._idle_since[room.graph_id] = now
 
     def discard(self, room: Room, code: int, reason: str) -> None:
-        """Give a room up at once: its sessions are closed, the next join loads the graph again."""
+        """Give a room up at once: its sessions are closed, the next join loads the graph again.
+
+        That load waits until all the room took in is committed.
+        """
         if self._rooms.get(room.graph_id) is room:
             del self._rooms[room.graph_id]
             self._idle_since.pop(room.graph_id, None)
+            self._given_up.setdefault(room.graph_id, []).append(room)
+            room.when_settled(lambda: self._settled(room))
         room.close(code, reason)
 
-    def poisoned(self, room: Room) -> None:
-        """Give up a room whose document failed; clients come back to one loaded from the log."""
+    def poisoned(self, room: Room, error: PoisonedDocumentError) -> None:
+        """Give up a room whose document failed; clients come back to one loaded from the log.
+
+        The update it failed on is not applied again while this process lives.
+        """
         self.statistics.poisoned += 1
+        if error.update is not None:
+            while len(self._banned) >= self._settings.banned_updates:
+                del self._banned[next(iter(self._banned))]
+            self._banned[error.update] = None
         self.discard(room, 4500, "the document is being loaded again")
 
     def forget_graph(self, graph_id: UUID) -> None:
-        """Close everyone's connection to a graph that was deleted."""
+        """Close everyone's connection to a graph that was deleted, and refuse those who wait for it."""
+        if graph_id in self._opening:
+            self._forgotten.add(graph_id)
         room = self._rooms.get(graph_id)
         if room is not None:
             self.discard(room, 4404, "this graph was deleted")
@@ -133,28 +153,39 @@ class Hub:
     async def _load(self, graph_id: UUID) -> None:
         try:
             async with asyncio.timeout(self._settings.load_timeout_s):
+                await self._all_settled(graph_id)
                 room = await self._read(graph_id)
+            if graph_id in self._forgotten:
+                raise NotFoundError("graph", graph_id)
         except TimeoutError:
             raise StoreUnavailableError(f"a graph did not load within {self._settings.load_timeout_s} s") from None
         finally:
             # Here and not in a callback: whoever asks once this task is done must find the room, not the task.
             del self._opening[graph_id]
+            self._forgotten.discard(graph_id)
         self._rooms[graph_id] = room
         self._idle_since[graph_id] = asyncio.get_running_loop().time()
         self.statistics.loads += 1
 
     async def _read(self, graph_id: UUID) -> Room:
         document = LiveDocument()
-        pending: list[bytes] = []
+        arrivals = Arrivals(document, self._settings.room.waiting_bytes, self._banned)
         async with self._store.open(graph_id) as chunks:
             async for chunk in chunks:
-                document.load(chunk.updates)
-                pending.extend(chunk.pending)
-        document.loaded()
-        room = Room(graph_id, document, self.log, _call_later, self._settings.room)
-        for update in pending:
-            room.hold_pending(update)
-        return room
+                arrivals.load(chunk.updates, has_late=chunk.has_late)
+        return Room(graph_id, document, arrivals, self.log, _call_later, self._settings.room)
+
+    async def _all_settled(self, graph_id: UUID) -> None:
+        while rooms := self._given_up.get(graph_id):
+            settled = asyncio.Event()
+            rooms[-1].when_settled(settled.set)
+            await settled.wait()
+
+    def _settled(self, room: Room) -> None:
+        rooms = self._given_up[room.graph_id]
+        rooms.remove(room)
+        if not rooms:
+            del self._given_up[room.graph_id]
 
     def _note_failure(self, opening: asyncio.Task[None]) -> None:
         # Whoever waits is told by the task itself; nobody may be waiting any more.

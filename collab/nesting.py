@@ -6,6 +6,7 @@ Only what lies at depth 2 and more is remembered: graphs keep nearly everything 
 """
 
 from bisect import bisect_right
+from collections.abc import Mapping
 
 from collab.wire.errors import MalformedError, NestingError
 from collab.wire.update import Item
@@ -23,33 +24,34 @@ class Nesting:
         self._types: dict[Id, int] = {}
         self._runs: dict[int, list[tuple[int, int, int]]] = {}
 
-    def place(self, items: list[Item]) -> None:
-        """Remember the depths of an update's `items`.
+    def place(self, items: list[Item], known: Mapping[int, int]) -> None:
+        """Remember the depths of an update's `items`, except those that the state vector `known` covers.
 
         Raises NestingError (and remembers nothing) when a type would lie deeper than
         MAX_TYPE_DEPTH, MalformedError when items claim to lie inside each other in a circle.
-        An id that is not known yet counts as lying directly below a root.
+        Every item they hang on must be known or among them.
         """
         levels = _Levels(items, self).all()
         for item, level in zip(items, levels, strict=True):
             if item.is_type and level >= MAX_TYPE_DEPTH:
                 raise NestingError("shared types", MAX_TYPE_DEPTH)
         for item, level in zip(items, levels, strict=True):
-            self._remember(item, level)
+            self._remember(item, max(item.clock, known.get(item.client, 0)), level)
 
-    def _remember(self, item: Item, level: int) -> None:
+    def _remember(self, item: Item, start: int, level: int) -> None:
+        end = item.clock + item.length
+        if start >= end:
+            return
         if item.is_type and level >= 1:
             self._types[item.client, item.clock] = level + 1
         if level < 2:
             return
+        # What is new of a client lies beyond what is known of it, so the runs stay sorted.
         runs = self._runs.setdefault(item.client, [])
-        end = item.clock + item.length
-        if runs and runs[-1][1] == item.clock and runs[-1][2] == level:
+        if runs and runs[-1][1] == start and runs[-1][2] == level:
             runs[-1] = (runs[-1][0], end, level)
-        elif not runs or runs[-1][1] <= item.clock:
-            runs.append((item.clock, end, level))
         else:
-            runs.insert(bisect_right(runs, (item.clock, end, level)), (item.clock, end, level))
+            runs.append((start, end, level))
 
     def type_depth(self, id_: Id) -> int:
         """Return the depth of the type with this id."""

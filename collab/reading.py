@@ -15,6 +15,8 @@ class Hold(Enum):
     """More waits for its commit than the log should hold."""
     ACKNOWLEDGEMENTS = auto()
     """It asked for more acknowledgements than may be outstanding."""
+    WRITE = auto()
+    """It does not read what it is owed."""
     STOP = auto()
     """The server stops."""
 

@@ -11,15 +11,15 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from collab.document import Applied, LiveDocument
+from collab.arrivals import Arrival, Arrivals
+from collab.document import LiveDocument
 from collab.outbox import AfterCommit, Outbox
-from collab.pending import PendingUpdates, Settled
 from collab.presence import Presence
-from collab.session import Behind, Live, Session
+from collab.session import Awaiting, Behind, Live, Session
 from collab.wire import sync
 from collab.wire.frames import binary_frame
-from collab.wire.state_vector import decode_state_vector, encode_state_vector
-from collab.wire.update import walk
+from collab.wire.state_vector import StateVector, decode_state_vector
+from collab.wire.update import Shape, pieces, walk
 from persistence.ports import OperationLog
 from persistence.records import Operation
 
@@ -33,11 +33,8 @@ class Limits(NamedTuple):
     """How much longer the window gets with every session, so that large rooms keep up."""
     presence_window_s: float = 0.05
     """How long presence gathers before it is sent."""
-    pending_bytes: int = 4 * 1024 * 1024
+    waiting_bytes: int = 4 * 1024 * 1024
     """Updates held that wait for one they depend on."""
-
-
-_NOTHING_SETTLED = Settled((), ())
 
 
 class Room:
@@ -50,6 +47,7 @@ class Room:
         self,
         graph_id: UUID,
         document: LiveDocument,
+        arrivals: Arrivals,
         log: OperationLog,
         schedule: Callable[[float, Callable[[float], None]], None],
         limits: Limits = Limits(),  # noqa: B008 - an immutable tuple
@@ -58,14 +56,16 @@ class Room:
         self.document = document
         self.sessions: set[Session] = set()
         self.presence = Presence()
-        self.is_gone = False
-        """Whether the graph was deleted under the room."""
+        self.is_closed = False
+        """Whether the room was given up: it takes in nothing more."""
         self._log = log
         self._schedule = schedule
         self._limits = limits
         self._outbox = Outbox()
         self._after_commit = AfterCommit()
-        self._pending = PendingUpdates(limits.pending_bytes)
+        self._arrivals = arrivals
+        self._waiters: dict[bytes, set[Session]] = {}
+        self._readers_know: StateVector = {}
         self._appended = 0
         self._committed = 0
         self._flushed_at = float("-inf")
@@ -77,12 +77,10 @@ class Room:
         """Whether everything the room took in is committed."""
         return self._committed == self._appended
 
-    def hold_pending(self, update: bytes) -> None:
-        """Take a stored update that waited for others when it came; keep it if it still does."""
-        shape = walk(update)
-        if not self.document.covers(shape):
-            self._pending.hold(update, shape, None)
-            self.document.is_waiting = True
+    def when_settled(self, callback: Callable[[], None]) -> None:
+        """Call back once everything the room took in so far is committed."""
+        self._after_commit.add(self._appended, callback)
+        self._release()
 
     # -- sessions
 
@@ -96,10 +94,10 @@ class Room:
         session.peer.send(frames)
 
     def leave(self, session: Session, now: float) -> None:
-        """Forget `session`; its presence goes at once."""
+        """Forget `session`; its presence goes within a turn of the loop."""
         self.sessions.discard(session)
         if self.presence.leave(session.id, now):
-            self._send_presence(now)
+            self._schedule_presence(0.0)
 
     def answer_step1(self, session: Session, state_vector: bytes) -> None:
         """Send `session` what it lacks: at once, or after the commit of it all if it may only read."""
@@ -107,28 +105,28 @@ class Room:
         session.has_asked = True
         if isinstance(session.reading, Behind):
             session.reading = Behind(known)
-            return
-        difference = self.document.difference(known)
-        frame = binary_frame(sync.step2(difference))
-        if session.read_only:
-            self._after_commit.add(self._appended, lambda: self._send(session, frame))
-            self._release()
+        elif session.read_only:
+            self._answer_after_commit(session, known)
         else:
-            self._send(session, frame)
+            self._send(session, binary_frame(sync.step2(self.document.difference(known))))
 
     def fall_behind(self, session: Session) -> None:
         """Send `session` nothing more until it catches up."""
-        if isinstance(session.reading, Live):
-            known = self._outbox.known_without(self.document.state_vector) if session.has_asked else {}
-            session.reading = Behind(known)
+        if isinstance(session.reading, Awaiting):
+            session.reading = Behind(session.reading.known)
+        elif isinstance(session.reading, Live):
+            session.reading = Behind(self._known_to(session))
 
     def catch_up(self, session: Session) -> None:
         """Send `session` all it missed as one difference, and who is present now."""
-        if isinstance(session.reading, Live) or session not in self.sessions:
+        if not isinstance(session.reading, Behind) or session not in self.sessions:
             return
         known = session.reading.known
+        if session.read_only:
+            self._answer_after_commit(session, known)
+            return
         session.reading = Live()
-        self.answer_step1(session, encode_state_vector(known))
+        self._send(session, binary_frame(sync.step2(self.document.difference(known))))
         self.tell_everyone(session)
 
     # -- updates
@@ -136,26 +134,20 @@ class Room:
     def receive_update(self, session: Session, update: bytes, now: float, received_at: datetime) -> None:
         """Apply `update`, hand it to the log and let everyone have what it changed.
 
-        Raises MalformedError if it was not taken (nothing changed), PendingFullError if it was
-        but too many wait for others, and PoisonedDocumentError if the room's document is lost.
+        Raises MalformedError or WaitingFullError if it was not taken (nothing changed), and
+        PoisonedDocumentError if the room's document is lost.
         """
+        if self.is_closed:
+            return
         if session.read_only:
             self._refuse(session, update)
             return
-        applied = self.document.apply(update)
-        if applied.change is None and (applied.is_integrated or update in self._pending):
-            return  # all of it was known
-        if not applied.is_integrated:
-            self._pending.hold(update, applied.shape, session)
-            self._ask_for_the_rest(session)
-        settled = self._settle()
-        self._record(session, update, applied, settled.updates, received_at)
-        if applied.change is not None:
-            self._outbox.add(applied.change, None if settled.updates else session, applied.before)
-            self._schedule_flush(now)
-        for waiting in settled.sessions:
-            self._promise_acknowledgements(waiting)
-        self._pending.check()
+        shape = walk(update)
+        if not shape.has_gaps:
+            self._receive(session, update, shape, now, received_at)
+            return
+        for piece in pieces(update):
+            self._receive(session, piece, walk(piece), now, received_at)
 
     def acknowledge(self, session: Session, frame: bytes) -> None:
         """Echo `frame` to `session` once everything it sent before is committed.
@@ -164,8 +156,9 @@ class Room:
         """
         if session.was_refused:
             return
-        session.awaiting += 1
-        session.acknowledgements.append(binary_frame(frame))
+        echo = binary_frame(frame)
+        session.awaiting_bytes += _cost_bytes(echo)
+        session.acknowledgements.append(echo)
         if not session.unsettled:
             self._promise_acknowledgements(session)
             self._release()
@@ -182,16 +175,16 @@ class Room:
             if session is not window.author and not session.read_only and isinstance(session.reading, Live):
                 session.peer.send(frame)
         if any(session.read_only for session in self.sessions):
-            self._after_commit.add(self._appended, lambda: self._send_to_readers(frame))
+            position, known = self._appended, dict(self.document.state_vector)
+            self._after_commit.add(position, lambda: self._send_to_readers(frame, known))
             self._release()
 
     # -- presence
 
     def receive_presence(self, session: Session, update: bytes, now: float) -> None:
         """Take what `session` shows of itself; others see it once a presence window."""
-        if self.presence.announce(session.id, update, now) and not self._presence_due:
-            self._presence_due = True
-            self._schedule(self._limits.presence_window_s, self._send_presence)
+        if self.presence.announce(session.id, update, now):
+            self._schedule_presence(self._limits.presence_window_s)
 
     def tell_everyone(self, session: Session) -> None:
         """Send `session` who is present."""
@@ -208,21 +201,46 @@ class Room:
 
     def refused(self, operations: int) -> None:
         """The graph is gone: nobody can edit it any more, and nothing more is acknowledged."""
-        self.is_gone = True
         self.close(4404, "this graph was deleted")
         self._committed += operations
+        self._release()  # to closed peers it does nothing, and whoever waits for the room goes on
 
     def close(self, code: int, reason: str) -> None:
-        """Say goodbye to every session."""
+        """Take in nothing more and say goodbye to every session."""
+        self.is_closed = True
         for session in list(self.sessions):
             session.peer.close(code, reason)
 
     # -- inside
 
+    def _receive(self, session: Session, update: bytes, shape: Shape, now: float, at: datetime) -> None:
+        if update in self._arrivals:
+            self._wait_for(session, update)
+            return
+        arrivals = self._arrivals.take(update, shape)
+        if not arrivals:
+            self._record(session, update, shape, at, settles=None)
+            self._wait_for(session, update)
+            return
+        if any(arrival.applied.change is not None for arrival in arrivals):
+            settled = tuple(arrival.update for arrival in arrivals[1:])
+            self._record(session, update, shape, at, settles=settled)
+            self._put_out(session, arrivals)
+            self._schedule_flush(now)
+            self._settle(settled)
+
+    def _put_out(self, session: Session, arrivals: list[Arrival]) -> None:
+        author: Session | None = session
+        for arrival in arrivals:
+            if arrival.applied.change is not None:
+                self._outbox.add(arrival.applied.change, author, arrival.applied.before)
+            author = None  # what waited came from whoever sent it
+
     def _record(
-        self, session: Session, update: bytes, applied: Applied, settled: tuple[bytes, ...], at: datetime
+        self, session: Session, update: bytes, shape: Shape, at: datetime, settles: tuple[bytes, ...] | None
     ) -> None:
-        ends = applied.shape.struct_ends
+        """Hand `update` to the log; `settles` is None while it waits for another one."""
+        ends = shape.struct_ends
         for client in ends:
             session.last_client = str(client)
             break
@@ -236,22 +254,28 @@ class Room:
             session_id=session.id,
             client_id=session.last_client,
             created_at=at,
-            applied_at=at if applied.is_integrated else None,
-            settles=settled,
+            applied_at=None if settles is None else at,
+            settles=settles or (),
         )
         self._log.append(operation, self)
 
-    def _settle(self) -> Settled:
-        if not self._pending:
-            return _NOTHING_SETTLED
-        settled = self._pending.settle(self.document.covers)
-        self.document.is_waiting = bool(self._pending)
-        return settled
-
-    def _ask_for_the_rest(self, session: Session) -> None:
+    def _wait_for(self, session: Session, update: bytes) -> None:
+        """Let no acknowledgement go to `session` before `update` is applied, and ask for what it needs."""
+        waiters = self._waiters.setdefault(update, set())
+        if session not in waiters:
+            waiters.add(session)
+            session.unsettled += 1
         if not session.was_asked:
             session.was_asked = True
             self._send(session, binary_frame(sync.step1(self.document.encoded_state_vector())))
+
+    def _settle(self, updates: tuple[bytes, ...]) -> None:
+        for update in updates:
+            for session in self._waiters.pop(update, ()):
+                session.unsettled -= 1
+                session.was_asked = False
+                if not session.unsettled and session.acknowledgements:
+                    self._promise_acknowledgements(session)
 
     def _refuse(self, session: Session, update: bytes) -> None:
         """Clients answer every Step1, so an update that holds nothing new is no attempt to write."""
@@ -260,13 +284,35 @@ class Room:
         session.was_refused = True
         self._send(session, binary_frame(sync.permission_denied("you may read this graph, not change it")))
 
+    def _known_to(self, session: Session) -> StateVector:
+        """Return what a live session has been sent, or less."""
+        if not session.has_asked:
+            return {}
+        if session.read_only:
+            return self._readers_know
+        return self._outbox.known_without(self.document.state_vector)
+
+    def _answer_after_commit(self, session: Session, known: StateVector) -> None:
+        frame = binary_frame(sync.step2(self.document.difference(known)))
+        answer = session.reading = Awaiting(known, self._appended, frame)
+        self._after_commit.add(answer.position, lambda: self._let_read(session, answer.position))
+        self._release()
+
+    def _let_read(self, session: Session, position: int) -> None:
+        # A newer answer, or falling behind, makes an older one void.
+        if isinstance(session.reading, Awaiting) and session.reading.position == position:
+            frame = session.reading.difference
+            session.reading = Live()
+            self._send(session, frame)
+            self.tell_everyone(session)
+
     def _promise_acknowledgements(self, session: Session) -> None:
         frames = b"".join(session.acknowledgements)
-        count = len(session.acknowledgements)
+        cost_bytes = sum(map(_cost_bytes, session.acknowledgements))
         session.acknowledgements.clear()
 
         def send() -> None:
-            session.awaiting -= count
+            session.awaiting_bytes -= cost_bytes
             if session in self.sessions:
                 session.peer.send(frames)
 
@@ -287,6 +333,11 @@ class Room:
         self._flush_due = True
         self._schedule(left_s, self.flush)
 
+    def _schedule_presence(self, delay_s: float) -> None:
+        if not self._presence_due:
+            self._presence_due = True
+            self._schedule(delay_s, self._send_presence)
+
     def _send_presence(self, _now: float) -> None:
         self._presence_due = False
         changes = self.presence.take_changes()
@@ -295,7 +346,8 @@ class Room:
             for session in self.sessions:
                 self._send(session, frame)
 
-    def _send_to_readers(self, frame: bytes) -> None:
+    def _send_to_readers(self, frame: bytes, known: StateVector) -> None:
+        self._readers_know = known
         for session in self.sessions:
             if session.read_only:
                 self._send(session, frame)
@@ -303,3 +355,7 @@ class Room:
     def _send(self, session: Session, frame: bytes) -> None:
         if isinstance(session.reading, Live) and session in self.sessions:
             session.peer.send(frame)
+
+
+def _cost_bytes(echo: bytes) -> int:
+    return len(echo) + 64

@@ -29,6 +29,18 @@ class Behind:
     known: StateVector
 
 
+@dataclass(frozen=True, slots=True)
+class Awaiting:
+    """A client that may only read waits for the commit of what it is to be sent next.
+
+    `difference` is the frame for it, on top of `known`, due once `position` is committed.
+    """
+
+    known: StateVector
+    position: int
+    difference: bytes
+
+
 @dataclass(eq=False, slots=True)
 class Session:
     """A client that joined a room."""
@@ -37,7 +49,7 @@ class Session:
     user_id: UUID
     read_only: bool
     peer: Peer
-    reading: Live | Behind = field(default_factory=Live)
+    reading: Live | Behind | Awaiting = field(default_factory=Live)
     has_asked: bool = False
     """Whether its first Step1 came: before, it knows nothing of the document."""
     last_client: str = ""
@@ -46,9 +58,9 @@ class Session:
     """Updates of this session that wait for one they depend on."""
     acknowledgements: list[bytes] = field(default_factory=list)
     """What to echo once nothing is unsettled, in order."""
-    awaiting: int = 0
-    """Acknowledgements it asked for and has not got."""
+    awaiting_bytes: int = 0
+    """Size of the acknowledgements it asked for and has not got, each counted with 64 bytes more."""
     was_refused: bool = False
     """Whether an update was refused: then it hears of no commit any more."""
     was_asked: bool = False
-    """Whether it was asked for what its pending updates depend on."""
+    """Whether it was asked for what its waiting updates depend on."""

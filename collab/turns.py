@@ -27,7 +27,7 @@ class Turns:
     def enter(self, waiting: Waiting) -> None:
         """Put `waiting`, which is not in the line, at its end."""
         self._line.append(waiting)
-        if len(self._line) == 1:
+        if self._free.is_set():
             self._free.clear()
             asyncio.get_running_loop().call_soon(self._next)
 
@@ -36,12 +36,15 @@ class Turns:
         await self._free.wait()
 
     def _next(self) -> None:
-        waiting = self._line[0]
-        has_more = waiting.take_turn()
-        self._line.popleft()
-        if has_more:
-            self._line.append(waiting)
-        if self._line:
-            asyncio.get_running_loop().call_soon(self._next)
-        else:
-            self._free.set()
+        waiting = self._line.popleft()
+        has_more = False
+        try:
+            has_more = waiting.take_turn()
+        finally:
+            # Whatever happens in one turn, those behind it get theirs.
+            if has_more:
+                self._line.append(waiting)
+            if self._line:
+                asyncio.get_running_loop().call_soon(self._next)
+            else:
+                self._free.set()

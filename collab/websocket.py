@@ -11,17 +11,18 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import cast
 
+import structlog
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from collab.arrivals import WaitingFullError
 from collab.document import PoisonedDocumentError
 from collab.doorkeeper import RefusedError
 from collab.edge import ConnectionReport, Edge
 from collab.liveness import Liveness, Need
-from collab.pending import PendingFullError
 from collab.reading import Hold, Reading
 from collab.room import Room
 from collab.session import Session
@@ -30,10 +31,13 @@ from collab.wire.errors import MalformedError
 from collab.wire.frames import binary_frame
 from persistence.errors import NotFoundError, StoreUnavailableError
 
+_log = structlog.get_logger("layercake.websocket")
+
 BAD_MESSAGE = 4400
 TOO_LARGE = 4413
 OVERLOADED = 4500
 _HEARTBEAT = binary_frame(sync.awareness(b"\x00"))
+_OWED_FACTOR = 4
 _MAX_REASON_BYTES = 123  # RFC 6455 section 5.5: a control frame carries 125 bytes
 
 
@@ -60,8 +64,9 @@ class Connection(asyncio.Protocol):
         self._room: Room | None = None
         self._session: Session | None = None
         self._joining: asyncio.Task[None] | None = None
-        self._is_closing = self._is_lost = False
+        self._is_closing = self._is_lost = self._is_refused = False
         self._liveness = Liveness(edge.settings.silent_ticks, edge.settings.deaf_ticks)
+        self._cut: asyncio.TimerHandle | None = None
         self._report = ConnectionReport(connection_id=edge.new_id())
         self._opened_at = self._loop.time()
 
@@ -86,9 +91,7 @@ class Connection(asyncio.Protocol):
             elif isinstance(event, Request):
                 self._on_request(event)
         self._send_framing()
-        if self._edge.hub.log.is_full and not self._is_closing:
-            self._reading.hold(Hold.LOG)
-            self._edge.hub.log.when_there_is_room(lambda: self._reading.release(Hold.LOG))
+        self._bound_what_waits()
 
     def eof_received(self) -> None:
         """The client sends nothing more; the transport closes."""
@@ -98,6 +101,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _exc: Exception | None) -> None:
         """Leave the room once everything that arrived is processed."""
         self._is_lost = self._is_closing = True
+        if self._cut is not None:
+            self._cut.cancel()
         if self._joining is not None:
             self._joining.cancel()
         if not self._backlog:
@@ -112,8 +117,12 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """The client has read what was under way to it."""
+        self._reading.release(Hold.WRITE)
         if self._room is not None and self._session is not None:
-            self._room.catch_up(self._session)
+            try:
+                self._room.catch_up(self._session)
+            except PoisonedDocumentError as error:
+                self._edge.hub.poisoned(self._room, error)
 
     # -- Peer
 
@@ -128,18 +137,17 @@ class Connection(asyncio.Protocol):
             self._reading.release(Hold.ACKNOWLEDGEMENTS)
 
     def close(self, code: int, reason: str) -> None:
-        """Start the closing handshake; the socket is cut if the client does not answer in time."""
+        """Start the closing handshake; what the client sends from now on is not taken in."""
         if self._is_closing:
             return
-        self._is_closing = True
+        self._is_closing = self._is_refused = True
         self._report.close_code, self._report.close_reason = code, reason
-        if self._framing.state is not State.OPEN:
+        if self._framing.state is State.OPEN:
+            self._framing.send_close(code, reason.encode()[:_MAX_REASON_BYTES].decode(errors="ignore"))
+            self._send_framing()
+            self._end_in_time()
+        else:
             self._transport.close()
-            return
-        self._framing.send_close(code, reason.encode()[:_MAX_REASON_BYTES].decode(errors="ignore"))
-        self._send_framing()
-        self._reading.release_all()  # or its answer would not be seen
-        self._loop.call_later(self._edge.settings.close_timeout_s, self._transport.abort)
 
     # -- Tended
 
@@ -160,11 +168,16 @@ class Connection(asyncio.Protocol):
         """Take in nothing more from this client."""
         self._reading.hold(Hold.STOP)
 
+    def log_has_room(self) -> None:
+        """Read again if the log was what spoke against it."""
+        self._reading.release(Hold.LOG)
+
     # -- Waiting
 
     def take_turn(self) -> bool:
         """Process the first message of the backlog; return whether more wait."""
-        self._process(self._backlog.popleft())
+        if self._backlog:
+            self._process(self._backlog.popleft())
         if self._backlog:
             return True
         if self._is_lost:
@@ -190,6 +203,9 @@ class Connection(asyncio.Protocol):
             self._refuse(404, "there is no such graph")
         except (StoreUnavailableError, TimeoutError):
             self._refuse(503, "the database does not answer; try again")
+        except Exception:  # noqa: BLE001 - whatever it is, the client must be told and its socket must end
+            _log.exception("a join failed", connection=self._report.connection_id)
+            self._refuse(500, "the server failed at this; its log says why")
         else:
             session = Session(self._report.connection_id, admission.user_id, admission.read_only, self)
             self._enter(request, room, session)
@@ -249,7 +265,7 @@ class Connection(asyncio.Protocol):
 
     def _process(self, frame: bytes) -> None:
         room, session = self._room, self._session
-        if room is None or session is None or (self._is_closing and not self._is_lost):
+        if room is None or session is None or self._is_refused:
             return
         self._report.messages += 1
         self._edge.statistics.messages += 1
@@ -259,11 +275,12 @@ class Connection(asyncio.Protocol):
         except MalformedError as error:
             self._edge.statistics.malformed += 1
             self._fail(BAD_MESSAGE, str(error))
-        except PendingFullError as error:
-            self._fail(TOO_LARGE, str(error))
+        except WaitingFullError as error:
+            self._fail(OVERLOADED, str(error))
         except PoisonedDocumentError as error:
-            self._fail(BAD_MESSAGE, str(error))
-            self._edge.hub.poisoned(room)
+            # Only whoever sent what it failed on is at fault; it may have waited here for this update.
+            self._fail(BAD_MESSAGE if error.update is not None and error.update in frame else OVERLOADED, str(error))
+            self._edge.hub.poisoned(room, error)
 
     def _dispatch(self, room: Room, session: Session, message: sync.Message) -> None:
         if isinstance(message, sync.Update):
@@ -279,17 +296,27 @@ class Connection(asyncio.Protocol):
             room.tell_everyone(session)
 
     def _has_few_acknowledgements_left(self) -> bool:
-        limit = self._edge.settings.outstanding_acknowledgements
-        return self._session is not None and self._session.awaiting <= limit // 2
+        limit_bytes = self._edge.settings.acknowledgement_bytes
+        return self._session is not None and self._session.awaiting_bytes <= limit_bytes // 2
 
     def _bound_acknowledgements(self, session: Session) -> None:
-        if session.awaiting < self._edge.settings.outstanding_acknowledgements:
+        if session.awaiting_bytes < self._edge.settings.acknowledgement_bytes:
             return
         if session.unsettled:
             # What they wait for would have to come from this client, so it cannot be left unread.
             self._fail(OVERLOADED, "too many acknowledgements wait for updates that never came")
         else:
             self._reading.hold(Hold.ACKNOWLEDGEMENTS)
+
+    def _bound_what_waits(self) -> None:
+        if self._is_closing or self._session is None:
+            return
+        if self._edge.hub.log.is_full:
+            self._reading.hold(Hold.LOG)
+            self._edge.stall(self)
+        # Answers that are owed even to a client that does not read: it must not be able to pile them up.
+        if self._transport.get_write_buffer_size() > _OWED_FACTOR * self._edge.settings.write_buffer_bytes:
+            self._reading.hold(Hold.WRITE)
 
     def _fail(self, code: int, reason: str) -> None:
         self._backlog.clear()
@@ -303,4 +330,13 @@ class Connection(asyncio.Protocol):
                 self._transport.write(data)
             else:
                 self._is_closing = True
-                self._transport.close()
+                self._end_in_time()
+                if self._transport.can_write_eof():
+                    # Not close(): unread input would turn it into a reset, and the client would never see why.
+                    self._transport.write_eof()
+
+    def _end_in_time(self) -> None:
+        """Read on, so that the client's goodbye is seen, and cut the socket if none comes in time."""
+        self._reading.release_all()
+        if self._cut is None:
+            self._cut = self._loop.call_later(self._edge.settings.close_timeout_s, self._transport.abort)

@@ -230,6 +230,7 @@ CREATE TRIGGER update_layers_updated_at BEFORE UPDATE ON layers
 
 -- No DELETE on projects and graphs for requests: it would cascade into the log. They go to the bin.
 GRANT SELECT, INSERT, UPDATE ON projects TO layercake_app;
+GRANT SELECT (id, deleted_at) ON projects TO layercake_log;
 GRANT SELECT, INSERT ON graphs TO layercake_app;
 GRANT UPDATE (name, description, graph_type, parent_graph_id, metadata, deleted_at) ON graphs TO layercake_app;
 GRANT SELECT ON nodes, edges, layers TO layercake_app;

@@ -83,13 +83,14 @@ class Database:
             async with asyncio.timeout(self._timeout_s):
                 await self._services.fetchval(PING)
 
-    async def close(self) -> None:
-        """Close all connections; those still in use after `timeout_s` are cut. Idempotent."""
-        for pool in (self._requests, self._services):
-            try:
-                async with asyncio.timeout(self._timeout_s):
-                    await pool.close()
-            except TimeoutError:
+    async def close(self, *, timeout_s: float | None = None) -> None:
+        """Close all connections; those not closed after `timeout_s`, by default that of `open`, are cut. Idempotent."""
+        pools = (self._requests, self._services)
+        try:
+            async with asyncio.timeout(self._timeout_s if timeout_s is None else timeout_s):
+                await asyncio.gather(*(pool.close() for pool in pools))
+        except TimeoutError:
+            for pool in pools:
                 pool.terminate()
 
     @asynccontextmanager

@@ -40,13 +40,19 @@ class EmbeddedServer:
 
     @classmethod
     async def start(
-        cls, directory: Path, *, start_timeout_s: float = 120.0, binaries: Path | None = None
+        cls,
+        directory: Path,
+        *,
+        start_timeout_s: float = 120.0,
+        stop_timeout_s: float = 90.0,
+        binaries: Path | None = None,
     ) -> "EmbeddedServer":
         """Start the PostgreSQL of `directory`, made first if there is none.
 
         Afterwards it answers at `url`, this process holds the directory until `stop`, and a
         PostgreSQL that a killed server left behind in it is gone. `start_timeout_s` bounds the
-        start, recovery after a crash included, now and whenever it has to start again.
+        start, recovery after a crash included, now and whenever it has to start again;
+        `stop_timeout_s` bounds every stop, also that of a start which fails or is cancelled.
         `binaries` is the folder of the PostgreSQL programs, by default those of the wheel.
         On failure and on cancellation nothing is left running and the directory is free.
 
@@ -63,15 +69,15 @@ class EmbeddedServer:
             prefix = account.command_prefix(reached) if account else ()
             cluster = Cluster(directory / "postgres", programs, account, prefix)
             await cluster.make_ready()
-            postmaster = Postmaster(cluster, socket, directory / "postgres.log")
+            postmaster = Postmaster(cluster, socket, directory / "postgres.log", stop_timeout_s)
             await postmaster.start(start_timeout_s)
             return cls(postmaster, resources.pop_all(), start_timeout_s=start_timeout_s)
 
     async def stop(self) -> None:
         """Shut PostgreSQL down, its data flushed, and free the directory. Idempotent.
 
-        Clients are cut. What has not stopped within a minute, or when this is cancelled, is
-        recovered by the next start, without loss of anything committed.
+        Clients are cut. What has not stopped within most of `stop_timeout_s` is ended by force and, as
+        when this is cancelled, recovered by the next start, without loss of anything committed.
         """
         self._supervision.cancel()
         await asyncio.wait([self._supervision])

@@ -26,9 +26,12 @@ MARK_APPLIED = """
 FORGET_OLD_FLUSHES = "DELETE FROM crdt_flushes WHERE flushed_at < now() - interval '1 hour'"
 FLUSH_EXISTS = "SELECT EXISTS (SELECT FROM crdt_flushes WHERE flush_id = $1)"
 GRAPHS_THAT_EXIST = "SELECT id FROM graphs WHERE id = ANY($1::uuid[])"
-READ_STATE = "SELECT crdt_state, crdt_through, crdt_pending_ids FROM graphs WHERE id = $1"
+READ_STATE = """
+    SELECT g.crdt_state, g.crdt_through, g.crdt_pending_ids FROM graphs g JOIN projects p ON p.id = g.project_id
+    WHERE g.id = $1 AND g.deleted_at IS NULL AND p.deleted_at IS NULL
+"""
 READ_OPERATIONS = """
-    SELECT operation_data, applied_at IS NULL AS is_pending FROM crdt_operations
+    SELECT operation_data, applied_at IS DISTINCT FROM created_at AS is_late FROM crdt_operations
     WHERE graph_id = $1 AND id > $2 ORDER BY id
 """
 READ_PENDING = """
@@ -123,13 +126,13 @@ class StoredDocuments:
         graph = await connection.fetchrow(READ_STATE, graph_id)
         if graph is None:
             raise NotFoundError("graph", graph_id)
+        if graph["crdt_state"] is not None:
+            yield DocumentChunk((graph["crdt_state"],))
         waiting = await connection.fetch(READ_PENDING, graph_id, graph["crdt_pending_ids"])
-        pending = tuple(row["operation_data"] for row in waiting)
-        state = () if graph["crdt_state"] is None else (graph["crdt_state"],)
-        yield DocumentChunk(state + pending, pending)
+        if waiting:
+            yield DocumentChunk(tuple(row["operation_data"] for row in waiting), has_late=True)
         cursor = await connection.cursor(READ_OPERATIONS, graph_id, graph["crdt_through"])
         while rows := await cursor.fetch(FETCH_ROWS):
             yield DocumentChunk(
-                tuple(row["operation_data"] for row in rows),
-                tuple(row["operation_data"] for row in rows if row["is_pending"]),
+                tuple(row["operation_data"] for row in rows), has_late=any(row["is_late"] for row in rows)
             )

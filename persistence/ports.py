@@ -40,12 +40,11 @@ class OperationLog(Protocol):
 class DocumentChunk:
     """Part of a stored document, to be applied in order.
 
-    `updates` are Yjs v1 updates; `pending` are raw updates stored before one they depend on,
-    which may or may not be applicable once the whole document is loaded.
+    `has_late` tells that some of `updates` were stored before one they depend on.
     """
 
     updates: tuple[bytes, ...]
-    pending: tuple[bytes, ...] = ()
+    has_late: bool = False
 
 
 class DocumentStore(Protocol):

@@ -37,7 +37,7 @@ _CONNECT_TIMEOUT_S = 5.0
 _FIRST_POLL_S = 0.02
 _LONGEST_POLL_S = 0.5
 _RETRY_S = 0.2
-_STOP_STEPS = ((signal.SIGINT, 60.0), (signal.SIGQUIT, 15.0), (signal.SIGKILL, 15.0))
+_STOP_STEPS = ((signal.SIGINT, 0.7), (signal.SIGQUIT, 0.2), (signal.SIGKILL, 0.1))  # shares of the time to stop
 _LOG_LIMIT_BYTES = 16 * 1024 * 1024
 
 # What passes by itself: the children of a killed postmaster outlive it, mostly for a moment (a
@@ -74,6 +74,7 @@ class Postmaster:
     cluster: Cluster
     socket_folder: Path
     log: Path
+    stop_timeout_s: float = 90.0
     _process: asyncio.subprocess.Process | None = field(default=None, init=False)
 
     async def start(self, timeout_s: float) -> None:
@@ -102,14 +103,14 @@ class Postmaster:
         return await self._process.wait()
 
     async def stop(self) -> None:
-        """Stop the process: fast (clients are cut, data are flushed), then at once. Idempotent."""
-        for number, wait_s in _STOP_STEPS:
+        """Stop the process: within `stop_timeout_s`: fast (clients are cut, data flushed), then at once. Idempotent."""
+        for number, share in _STOP_STEPS:
             if self._process is None or self._process.returncode is not None:
                 return
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, number)  # send_signal would take the exit code from wait()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
+                async with asyncio.timeout(self.stop_timeout_s * share):
                     await self._process.wait()
 
     def trim_log(self) -> None:

@@ -1,7 +1,6 @@
 """The composition root: which parts there are and how they hang together."""
 
 import asyncio
-import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -29,11 +28,25 @@ from server.http import description, graphs, health, importing, problems, projec
 from server.listener import Listener, http_protocol
 from server.metrics import Metrics, oldest_unsaved_age_s
 from server.origin import ForeignRequestError
-from server.page import SecurityHeaders, static_page
+from server.page import OpenRequestsOnly, SecurityHeaders, static_page
 from server.settings import Settings
 from workspace.catalogue import Catalogue
 
 _log = structlog.get_logger("layercake")
+
+# Shares of `shutdown_timeout_s`; closing the database has the rest (`server.store`).
+_DRAIN_SHARE = 0.6
+_REQUESTS_SHARE = 0.7
+_GOODBYE_S = 1.0
+_CANCEL_S = 0.5
+
+
+class UnsavedEditsError(Exception):
+    """The server stopped with edits that could not be committed; nobody was ever told that they are saved."""
+
+    def __init__(self, uncommitted_bytes: int) -> None:
+        super().__init__("stopped with edits that could not be committed; their clients keep them and send them again")
+        self.uncommitted_bytes = uncommitted_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +88,7 @@ def _hub_settings(settings: Settings) -> HubSettings:
     limits = Limits(
         window_s=settings.coalescing_window_s,
         presence_window_s=settings.presence_window_s,
-        pending_bytes=settings.pending_bytes,
+        waiting_bytes=settings.pending_bytes,
     )
     return HubSettings(load_timeout_s=settings.load_timeout_s, idle_unload_s=settings.idle_unload_s, room=limits)
 
@@ -93,6 +106,8 @@ def build_http(settings: Settings, services: Services, authenticate: Authenticat
     app.include_router(importing.router(services.catalogue))
     description.serve_description(app)
     app.mount("/", static_page())
+    if settings.open:
+        app.add_middleware(OpenRequestsOnly)
     app.add_middleware(SecurityHeaders)
     return app
 
@@ -158,8 +173,10 @@ async def running(
 ) -> AsyncIterator[Listener]:
     """Serve on `bound` until the block ends, then stop: store what came in, say 1012, close.
 
+    All of that takes `shutdown_timeout_s` at most. Raises UnsavedEditsError if not everything was stored by then.
     If a part fails that must not, the block is cancelled and the failure raised.
     """
+    is_stored = True
     services = build_services(settings, database, authenticate)
     listener = Listener(_uvicorn_config(settings, services, build_http(settings, services, authenticate)))
     async with asyncio.TaskGroup() as parts:
@@ -169,15 +186,16 @@ async def running(
         try:
             yield listener
         finally:
-            await _stop(settings, services, listener)
-            for task in tasks:
-                task.cancel()
+            is_stored = await _stop(settings, services, listener)
+            await _end(tasks)
+    if not is_stored:
+        raise UnsavedEditsError(services.log.uncommitted_bytes)
 
 
 def _uvicorn_config(settings: Settings, services: Services, app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=http_protocol(settings.header_bytes, settings.first_request_timeout_s),
+        http=http_protocol(settings.header_bytes, settings.request_timeout_s),
         ws=lambda **_: Connection(services.edge),  # type: ignore[arg-type]
         lifespan="off",
         log_config=None,
@@ -186,15 +204,23 @@ def _uvicorn_config(settings: Settings, services: Services, app: FastAPI) -> uvi
     )
 
 
-async def _stop(settings: Settings, services: Services, listener: Listener) -> None:
-    deadline = asyncio.get_running_loop().time() + settings.shutdown_timeout_s
+async def _stop(settings: Settings, services: Services, listener: Listener) -> bool:
+    """Let what is under way end, in time; return whether everything is stored."""
+    deadline = asyncio.get_running_loop().time() + settings.shutdown_timeout_s * _REQUESTS_SHARE
     listener.stop_accepting()
-    if not await services.edge.stop(settings.shutdown_timeout_s * 0.7):
-        _log.error("stopped with edits that could not be committed; their clients were never told saved and keep them")
-    await services.edge.closed(1.0)
+    is_stored = await services.edge.stop(settings.shutdown_timeout_s * _DRAIN_SHARE)
+    await services.edge.closed(_GOODBYE_S)
     for connection in list(listener.server_state.connections):
         connection.shutdown()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout_at(deadline):
-            await asyncio.gather(*listener.server_state.tasks, return_exceptions=True)
-    await services.hub.close()
+    ending = [asyncio.create_task(services.hub.close()), *listener.server_state.tasks]
+    await asyncio.wait(ending, timeout=max(deadline - asyncio.get_running_loop().time(), 0))
+    await _end(ending)
+    return is_stored
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    # Cancelled twice: the first makes a transaction roll back, which a database that hangs never answers.
+    for _ in range(2):
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=_CANCEL_S)

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from uuid import UUID
 
+from websockets.datastructures import MultipleValuesError
 from websockets.http11 import Request
 
 from auth.policy import Action, Principal, Role, may
@@ -58,14 +59,14 @@ class Door:
     async def admit(self, request: Request) -> Admission:
         """Let a client of the y dialect in.
 
-        Raises RefusedError: 401 unknown, 403 foreign page, 404 no such graph (or none one may read),
-        414 absurd name.
+        Raises RefusedError: 400 malformed, 401 unknown, 403 foreign page, 404 no such graph (or none
+        one may read), 414 absurd name.
         """
-        url = urlsplit(request.path)
+        url = _url(request)
+        host, origin = _single(request, "Host"), _single(request, "Origin")
+        token = _token(request, url.query)
         try:
-            principal = await self.authenticate(
-                request.headers.get("Host"), request.headers.get("Origin"), _token(request, url.query)
-            )
+            principal = await self.authenticate(host, origin, token)
         except UnauthenticatedError as error:
             raise RefusedError(401, str(error)) from None
         except ForeignRequestError as error:
@@ -76,6 +77,20 @@ class Door:
         if not may(principal, Action.READ):
             raise RefusedError(404, "there is no such graph")
         return Admission(graph_id, principal.id, read_only=not may(principal, Action.EDIT))
+
+
+def _url(request: Request) -> SplitResult:
+    try:
+        return urlsplit(request.path)
+    except ValueError:
+        raise RefusedError(400, "the address is malformed; websockets are served at /sync/{graph id}") from None
+
+
+def _single(request: Request, name: str) -> str | None:
+    try:
+        return request.headers.get(name)
+    except MultipleValuesError:
+        raise RefusedError(400, f"the header {name} was sent more than once; send one") from None
 
 
 def _graph_id(path: str) -> UUID:
@@ -105,7 +120,7 @@ def _token(request: Request, query: str) -> str | None:
         if pair.startswith("token="):
             return unquote(pair.removeprefix("token="))
     offered = _offered(request.headers.get_all("Sec-WebSocket-Protocol"))
-    return bearer(request.headers.get("Authorization")) or next(offered, None)
+    return bearer(_single(request, "Authorization")) or next(offered, None)
 
 
 def _offered(values: Iterable[str]) -> Iterator[str]:

@@ -1,13 +1,11 @@
-"""uvicorn on our terms: our signals and our order of stopping, bounded heads, no silent connections.
+"""uvicorn on our terms: our order of stopping, bounded heads, no silent connections.
 
-uvicorn 0.40 and later exits with 143 on SIGTERM, takes heads of any size, waits for ever for a first
-request, and writes to an upgraded socket before the new protocol owns it; these two subclasses change that.
+uvicorn 0.40 and later takes heads of any size, waits for ever for a first request, for the rest of a head and
+for a body, and writes to an upgraded socket before the new protocol owns it; these two subclasses change that.
 """
 
 import asyncio
-import signal
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import uvicorn
@@ -17,25 +15,12 @@ _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close
 
 
 class Listener(uvicorn.Server):
-    """A server that stops when told to; its signals only set an event of ours."""
+    """A server of which we run the parts, so that it takes no signals and is stopped in our order."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         config.load()
         self.lifespan = config.lifespan_class(config)
-        self.stop_asked = asyncio.Event()
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """Let SIGTERM and SIGINT ask for a stop; a second one does no more than the first."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop_asked.set)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
 
     def stop_accepting(self) -> None:
         """Close the listening sockets; connections that exist stay."""
@@ -52,7 +37,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     """HTTP/1.1 on one connection, until it is upgraded. A subclass sets the bounds."""
 
     header_bytes: ClassVar[int]
-    first_request_timeout_s: ClassVar[float]
+    request_timeout_s: ClassVar[float]
 
     _head_bytes = 0
     _in_head = True
@@ -60,7 +45,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._deadline = self.loop.call_later(self.first_request_timeout_s, transport.close)
+        self._start_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_deadline()
@@ -73,22 +58,34 @@ class BoundedHttpProtocol(HttpToolsProtocol):
                 self.transport.write(_TOO_LARGE)
                 self.transport.close()
                 return
+        if self.cycle is None or self.cycle.response_complete:
+            self._await_request()
         super().data_received(data)
 
     def on_message_begin(self) -> None:
         self._in_head = True
+        self._await_request()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._forget_deadline()
+        self._start_deadline()
         self._in_head, self._head_bytes = False, 0
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._start_deadline()
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._forget_deadline()
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         self._in_head = True
         super().on_response_complete()
 
     def handle_websocket_upgrade(self) -> None:
+        self._forget_deadline()
         self.connections.discard(self)
         protocol = self._upgraded()
         self.transport.set_protocol(protocol)
@@ -110,13 +107,28 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         end = data.find(b"\r\n\r\n")
         return end < 0 or self._head_bytes - (len(data) - end) > self.header_bytes
 
+    def _await_request(self) -> None:
+        # Not started anew: a client that sends its head byte by byte has no more time than others.
+        if self._deadline is None:
+            self._start_deadline()
+
+    def _start_deadline(self) -> None:
+        self._forget_deadline()
+        self._deadline = self.loop.call_later(self.request_timeout_s, self._on_deadline)
+
+    def _on_deadline(self) -> None:
+        if self.flow.read_paused:  # it is us who are late
+            self._start_deadline()
+        else:
+            self.transport.close()
+
     def _forget_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
 
-def http_protocol(header_bytes: int, first_request_timeout_s: float) -> type[BoundedHttpProtocol]:
+def http_protocol(header_bytes: int, request_timeout_s: float) -> type[BoundedHttpProtocol]:
     """Return the HTTP protocol with these bounds."""
-    bounds = {"header_bytes": header_bytes, "first_request_timeout_s": first_request_timeout_s}
+    bounds = {"header_bytes": header_bytes, "request_timeout_s": request_timeout_s}
     return type("HttpProtocol", (BoundedHttpProtocol,), bounds)

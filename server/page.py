@@ -1,10 +1,13 @@
-"""The browser page and the headers that every answer carries."""
+"""The browser page, the headers that every answer carries, and what an open server answers at all."""
 
 from pathlib import Path
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.http.problems import problem
+from server.origin import ForeignRequestError, check_open
 
 _INSTALLED = Path(__file__).parent / "page"
 _BUILT = Path(__file__).parent.parent / "web" / "dist"
@@ -53,3 +56,25 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+class OpenRequestsOnly:
+    """Answers 403, whatever the path, to requests that `server.origin.check_open` does not take."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        try:
+            check_open(_combined(headers, "host"), _combined(headers, "origin"))
+        except ForeignRequestError as error:
+            await problem(403, "forbidden", str(error))(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _combined(headers: Headers, name: str) -> str | None:
+    """Return the header, a repeated one as a list (RFC 9110 section 5.3), which is no host and no origin."""
+    values = headers.getlist(name)
+    return ", ".join(values) if values else None

@@ -36,8 +36,12 @@ class Settings(BaseSettings):
 
     request_bytes: int = Field(64 * 1024 * 1024, ge=1024, description="Largest HTTP request body.")
     header_bytes: int = Field(32 * 1024, ge=1024, description="Largest HTTP request head.")
-    first_request_timeout_s: float = Field(10.0, gt=0, description="How long a new connection may stay silent.")
-    shutdown_timeout_s: float = Field(20.0, gt=0, description="How long stopping may take.")
+    request_timeout_s: float = Field(
+        10.0, gt=0, description="How long a request's head, or the next part of its body, may take to arrive."
+    )
+    shutdown_timeout_s: float = Field(
+        20.0, gt=0, description="How long stopping may take, a database that hangs included."
+    )
     log_format: str = Field("text", pattern="^(text|json)$", description="Log lines for people or for machines.")
 
     @classmethod

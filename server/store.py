@@ -9,6 +9,10 @@ from persistence.errors import SchemaMismatchError
 from persistence.migrate import migrate, pending
 from server.settings import Settings
 
+# Shares of `shutdown_timeout_s`; what comes before has most of the rest (`server.app`).
+_CLOSE_SHARE = 0.1
+_POSTGRES_SHARE = 0.3
+
 
 @asynccontextmanager
 async def open_store(settings: Settings, *, serve: bool = False) -> AsyncIterator[Database]:
@@ -27,7 +31,11 @@ async def open_store(settings: Settings, *, serve: bool = False) -> AsyncIterato
         async with _opened(running, settings) as database:
             yield database
         return
-    server = await EmbeddedServer.start(settings.data_dir, start_timeout_s=settings.database_start_timeout_s)
+    server = await EmbeddedServer.start(
+        settings.data_dir,
+        start_timeout_s=settings.database_start_timeout_s,
+        stop_timeout_s=settings.shutdown_timeout_s * _POSTGRES_SHARE,
+    )
     try:
         await migrate(server.url)
         async with _opened(server.url, settings) as database:
@@ -49,4 +57,4 @@ async def _opened(url: str, settings: Settings) -> AsyncIterator[Database]:
     try:
         yield database
     finally:
-        await database.close()
+        await database.close(timeout_s=settings.shutdown_timeout_s * _CLOSE_SHARE)

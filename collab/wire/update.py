@@ -12,13 +12,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from collab.wire.errors import MalformedError, NestingError
-from collab.wire.varuint import read_varuint
+from collab.wire.varuint import read_varuint, varuint
 
 MAX_VALUE_DEPTH = 64
 """How deep plain JSON values may nest."""
 
 MAX_CLOCK = 2**31 - 1
 """The highest clock of a client: yrs counts in 32 bits."""
+
+_GC, _SKIP = 0, 10
 
 
 class Shape(NamedTuple):
@@ -30,6 +32,8 @@ class Shape(NamedTuple):
     """For each client with structs in the update: the clock after its last one."""
     delete_ends: dict[int, int]
     """For each client with deletions: the clock after the last deleted struct."""
+    needs: dict[int, int]
+    """For each client whose structs are referred to: the clock after the last of them."""
     has_gaps: bool
     """Whether structs are left out in between, to be sent some other time."""
     has_nested_types: bool
@@ -48,13 +52,17 @@ class Item(NamedTuple):
     anchor_is_parent: bool
 
 
+_Anchored = tuple[bool, tuple[int, int] | None, bool]
+
+
 def walk(update: bytes, trace: list[Item] | None = None) -> Shape:
     """Check the whole of `update` and return its shape; `trace`, if given, gets every item in order.
 
     Raises MalformedError, naming what is wrong, for anything that is not exactly one update.
     """
     try:
-        starts, ends, gaps, nested, position = _walk_structs(update, trace)
+        needs: dict[int, int] = {}
+        starts, ends, gaps, nested, position = _walk_structs(update, needs, trace)
         delete_ends, position = _walk_deletes(update, position)
     except IndexError:
         raise MalformedError("the update ends early") from None
@@ -62,10 +70,12 @@ def walk(update: bytes, trace: list[Item] | None = None) -> Shape:
         raise MalformedError("text in the update is not UTF-8") from None
     if position != len(update):
         raise MalformedError(f"{abs(len(update) - position)} bytes too many or missing at the end of the update")
-    return Shape(starts, ends, delete_ends, gaps, nested)
+    return Shape(starts, ends, delete_ends, needs, gaps, nested)
 
 
-def _walk_structs(data: bytes, trace: list[Item] | None) -> tuple[dict[int, int], dict[int, int], bool, bool, int]:
+def _walk_structs(
+    data: bytes, needs: dict[int, int], trace: list[Item] | None
+) -> tuple[dict[int, int], dict[int, int], bool, bool, int]:
     clients, position = read_varuint(data, 0)
     starts: dict[int, int] = {}
     ends: dict[int, int] = {}
@@ -85,7 +95,9 @@ def _walk_structs(data: bytes, trace: list[Item] | None) -> tuple[dict[int, int]
                 length, position = read_varuint(data, position)
                 has_type = False
             else:
-                length, position, has_type = _walk_item(data, position, info, client, clock, trace)
+                length, position, has_type, anchored = _walk_item(data, position, info, needs)
+                if trace is not None:
+                    trace.append(Item(client, clock, length, *anchored))
                 nested = nested or has_type
             if not length:
                 raise MalformedError("a struct has no length")
@@ -100,23 +112,57 @@ def _walk_structs(data: bytes, trace: list[Item] | None) -> tuple[dict[int, int]
     return starts, ends, gaps, nested, position
 
 
-def _walk_item(
-    data: bytes, position: int, info: int, client: int, clock: int, trace: list[Item] | None
-) -> tuple[int, int, bool]:
-    """Return the item's length, the position after it, and whether it is a type below no root."""
+def pieces(update: bytes) -> list[bytes]:
+    """Take a walked update with gaps apart into updates without any, its deletions last.
+
+    A store that merges updates may leave structs out in between (yjs/src/structs/Skip.js); apart,
+    each piece can wait for what it needs on its own.
+    """
+    clients, position = read_varuint(update, 0)
+    found: list[bytes] = []
+    for _ in range(clients):
+        structs, position = read_varuint(update, position)
+        client, position = read_varuint(update, position)
+        clock, position = read_varuint(update, position)
+        start, since, count = clock, position, 0
+        for left in range(structs, 0, -1):
+            info = update[position]
+            is_skip = info & 31 == _SKIP
+            if is_skip and count:
+                found.append(_piece(client, start, count, update[since:position]))
+            length, position = _struct_length(update, position + 1, info)
+            clock += length
+            if is_skip:
+                start, since, count = clock, position, 0
+            else:
+                count += 1
+            if left == 1 and count:
+                found.append(_piece(client, start, count, update[since:position]))
+    return [*found, b"\x00" + update[position:]]
+
+
+def _piece(client: int, clock: int, structs: int, content: bytes) -> bytes:
+    return b"\x01" + varuint(structs) + varuint(client) + varuint(clock) + content + b"\x00"
+
+
+def _struct_length(data: bytes, position: int, info: int) -> tuple[int, int]:
+    if info & 31 in (_GC, _SKIP):
+        return read_varuint(data, position)
+    length, position, _, _ = _walk_item(data, position, info, {})
+    return length, position
+
+
+def _walk_item(data: bytes, position: int, info: int, needs: dict[int, int]) -> tuple[int, int, bool, _Anchored]:
+    """Return the item's length, the position after it, whether it is a type below no root, and what it hangs on."""
     anchor: tuple[int, int] | None = None
     is_parent = False
-    if info & 0xC0:
-        if info & 0x80:
-            anchor_client, position = read_varuint(data, position)
-            anchor_clock, position = read_varuint(data, position)
-            anchor = (anchor_client, anchor_clock)
-        if info & 0x40:
-            right_client, position = read_varuint(data, position)
-            right_clock, position = read_varuint(data, position)
-            anchor = anchor or (right_client, right_clock)
-    else:
-        anchor, position = _walk_parent(data, position, info)
+    if info & 0x80:
+        anchor, position = _walk_id(data, position, needs)
+    if info & 0x40:
+        right, position = _walk_id(data, position, needs)
+        anchor = anchor or right
+    if not info & 0xC0:
+        anchor, position = _walk_parent(data, position, info, needs)
         is_parent = anchor is not None
     kind = info & 31
     content = _CONTENTS.get(kind)
@@ -124,21 +170,25 @@ def _walk_item(
         raise MalformedError(f"content kind {kind} is unknown")
     length, position = content(data, position)
     is_type = kind == _TYPE
-    if trace is not None:
-        trace.append(Item(client, clock, length, is_type, anchor, is_parent))
-    return length, position, is_type and anchor is not None
+    return length, position, is_type and anchor is not None, (is_type, anchor, is_parent)
 
 
-def _walk_parent(data: bytes, position: int, info: int) -> tuple[tuple[int, int] | None, int]:
+def _walk_id(data: bytes, position: int, needs: dict[int, int]) -> tuple[tuple[int, int], int]:
+    client, position = read_varuint(data, position)
+    clock, position = read_varuint(data, position)
+    if clock >= needs.get(client, 0):
+        needs[client] = clock + 1
+    return (client, clock), position
+
+
+def _walk_parent(data: bytes, position: int, info: int, needs: dict[int, int]) -> tuple[tuple[int, int] | None, int]:
     is_root = data[position]
     position += 1
     anchor = None
     if is_root == 1:
         _, position = _text(data, position)
     elif is_root == 0:
-        client, position = read_varuint(data, position)
-        clock, position = read_varuint(data, position)
-        anchor = (client, clock)
+        anchor, position = _walk_id(data, position, needs)
     else:
         raise MalformedError("an item's parent is neither a root nor an item")
     if info & 0x20:
@@ -277,7 +327,7 @@ def _after_integer(data: bytes, position: int) -> int:
     raise MalformedError("an integer is longer than eight bytes")
 
 
-_GC, _TYPE, _SKIP = 0, 7, 10
+_TYPE = 7
 _ANY_SIZES = {127: 0, 126: 0, 121: 0, 120: 0, 124: 4, 123: 8, 122: 8}
 _CONTENTS: dict[int, Callable[[bytes, int], tuple[int, int]]] = {
     1: _deleted,

@@ -1,7 +1,10 @@
 """`layercake serve` and `layercake migrate`."""
 
 import asyncio
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import structlog
@@ -9,7 +12,7 @@ import typer
 import uvloop
 
 from persistence.migrate import migrate as apply_migrations
-from server.app import bind, running
+from server.app import UnsavedEditsError, bind, running
 from server.commands.catalogue import DatabaseUrl, DataDir
 from server.commands.sentences import UsageError, explained
 from server.door import everyone_is_admin, nobody_is_known
@@ -19,6 +22,8 @@ from server.settings import Settings
 from server.store import open_store
 
 _log = structlog.get_logger("layercake")
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def register(app: typer.Typer) -> None:
@@ -47,21 +52,56 @@ def serve(
         if settings.open and not is_loopback(settings.host):
             raise UsageError(f"--open listens on loopback addresses only; {settings.host} is none, so leave out --host")
         configure_logs(settings.log_format)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, _stop_signals(runner.get_loop()) as stop:
+            is_all_stored = runner.run(_serve(settings, stop))
+        if not is_all_stored:
+            raise typer.Exit(1)
 
 
-async def _serve(settings: Settings) -> None:
+@contextmanager
+def _stop_signals(loop: asyncio.AbstractEventLoop) -> Iterator[asyncio.Event]:
+    """Let SIGTERM and SIGINT set the event, however often; after the block, when the process ends, they do nothing."""
+    stop = asyncio.Event()
+    for number in _STOP_SIGNALS:
+        # Not the loop's own handlers: those are taken back when it closes, and a late signal would kill us.
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    try:
+        yield stop
+    finally:
+        for number in _STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
+
+async def _serve(settings: Settings, stop: asyncio.Event) -> bool:
+    """Serve until `stop`, which gives up a start that is under way; return whether every edit is stored."""
+    started = asyncio.Event()
+    serving = asyncio.create_task(_serve_until(stop, started, settings), name="serving")
+    asked = asyncio.create_task(stop.wait(), name="stop asked")
+    await asyncio.wait((serving, asked), return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if not started.is_set():
+        serving.cancel()
+    await asyncio.wait([serving])
+    try:
+        if not serving.cancelled():
+            serving.result()
+    except UnsavedEditsError as error:
+        _log.error(str(error), uncommitted_bytes=error.uncommitted_bytes)
+        return False
+    return True
+
+
+async def _serve_until(stop: asyncio.Event, started: asyncio.Event, settings: Settings) -> None:
     authenticate = everyone_is_admin if settings.open else nobody_is_known
     with _bound(settings) as bound:
         async with (
             open_store(settings, serve=True) as database,
             running(settings, database, authenticate, bound) as listener,
         ):
-            with listener.capture_signals():
-                _announce(settings, listener.port)
-                await listener.stop_asked.wait()
-                _log.info("stopping")
+            started.set()
+            _announce(settings, listener.port)
+            await stop.wait()
+            _log.info("stopping")
 
 
 def _bound(settings: Settings) -> socket.socket:

@@ -194,13 +194,14 @@ async def test_LOG_6_a_graph_that_is_gone_does_not_hold_up_the_others(database: 
 
 
 async def read(database: Database, graph_id: UUID) -> tuple[list[bytes], list[bytes]]:
+    """Return the updates of a graph, and those of them in chunks where some came before their turn."""
     updates: list[bytes] = []
-    pending: list[bytes] = []
+    late: list[bytes] = []
     async with StoredDocuments(database).open(graph_id) as chunks:
         async for chunk in chunks:
             updates.extend(chunk.updates)
-            pending.extend(chunk.pending)
-    return updates, pending
+            late.extend(chunk.updates if chunk.has_late else ())
+    return updates, late
 
 
 async def test_LOG_7_a_document_is_its_state_and_the_rows_after_it(database: Database, database_url: str) -> None:
@@ -218,9 +219,9 @@ async def test_LOG_7_a_document_is_its_state_and_the_rows_after_it(database: Dat
         *(graph_id, b"state", through, [waits]),
     )
     await owner.close()
-    updates, pending = await read(database, graph_id)
+    updates, late = await read(database, graph_id)
     assert updates == [b"state", b"7"] + [b"%d" % number for number in range(2001, 2500)]
-    assert pending == [b"7"]
+    assert late == [b"7"]
 
 
 async def test_LOG_8_an_unknown_graph_and_a_database_that_is_away_are_no_empty_document(database: Database) -> None:
@@ -239,9 +240,11 @@ async def test_LOG_9_an_update_that_waits_is_marked_until_its_turn_comes(databas
         log.append(operation(graph_id, b"waits", pending=True), listener)
         await listener.reaches(1)
         assert await read(database, graph_id) == ([b"waits"], [b"waits"])
+        assert (await stored(database_url))[0]["applied_at"] is None
         log.append(replace(operation(graph_id, b"needed"), settles=(b"waits",)), listener)
         await listener.reaches(2)
-    assert await read(database, graph_id) == ([b"waits", b"needed"], [])
+    assert (await stored(database_url))[0]["applied_at"] is not None
+    assert await read(database, graph_id) == ([b"waits", b"needed"], [b"waits", b"needed"]), "still not in its turn"
 
 
 async def test_LOG_10_a_flush_waits_for_whoever_holds_its_graph_exclusively(

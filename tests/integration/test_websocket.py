@@ -131,7 +131,7 @@ async def test_ROOM_5_acknowledgements_for_what_never_becomes_whole_are_bounded(
     async with connect(served.url(await served.create_graph())) as socket:
         await socket.send(sync.update(updates[1]))
         with suppress(ConnectionClosed):
-            for number in range(1_100):
+            for number in range(5_000):
                 await socket.send(b"\x66%d" % number)
         assert (await close_of(socket))[0] == 4500
 
@@ -185,6 +185,74 @@ async def test_DOOR_5_large_updates_take_turns_and_survive_their_clients_leave(s
     async with YClient(url) as late:
         while len((await late.content()).map) < 20:
             await late.arrival()
+
+
+def masked(opcode: int, payload: bytes) -> bytes:
+    """One frame of a client, with a mask of zeros."""
+    length = len(payload)
+    head = bytes((0x80 | opcode, 0x80 | (length if length < 126 else 127)))
+    return head + (b"" if length < 126 else length.to_bytes(8)) + b"\x00" * 4 + payload
+
+
+async def raw(served: Served, graph: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection whose bytes are the test's, after its handshake."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(
+        f"GET /sync/{graph}?token=admin HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+        "sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+    )
+    async with asyncio.timeout(WAIT_S):
+        await reader.readuntil(b"\r\n\r\n")
+    return reader, writer
+
+
+async def test_DOOR_5_a_large_update_and_a_goodbye_in_one_write_are_both_heard(served: Served) -> None:
+    graph = await served.create_graph()
+    doc, updates = recorded(8)
+    doc.get("map", type=Map)["large"] = "x" * 50_000
+    reader, writer = await raw(served, graph)
+    writer.write(masked(2, sync.update(updates[0])) + masked(8, b"\x03\xe8"))
+    async with asyncio.timeout(WAIT_S):
+        await reader.read()
+    writer.close()
+    async with YClient(served.url(graph)) as late:
+        assert "large" in (await late.content()).map
+
+
+async def test_DOOR_5_a_refused_client_does_not_hold_up_the_line(served: Served) -> None:
+    graph = await served.create_graph()
+    reader, writer = await raw(served, graph)
+    writer.write(masked(2, sync.update(b"\x00" * 50_000)) + masked(1, b"text"))
+    async with asyncio.timeout(WAIT_S):
+        await reader.read()
+    writer.close()
+    async with YClient(served.url(graph)) as other:
+        await other.edit(["map.set", "large", "x" * 50_000])
+        await other.saved()
+
+
+async def test_DOOR_3_a_client_that_says_goodbye_and_does_not_read_is_gone_in_time(served: Served) -> None:
+    graph = await served.create_graph()
+    _reader, writer = await raw(served, graph)
+    writer.write(masked(2, sync.awareness(encode_awareness([Entry(5, 1, b"{}")]))))
+    async with connect(served.url(graph)) as other:
+        while decode_awareness((await receive(other, sync.Awareness)).update, 10) != [Entry(5, 1, b"{}")]:
+            pass
+        writer.write(masked(8, b"\x03\xe8"))
+        while decode_awareness((await receive(other, sync.Awareness)).update, 10)[0].state != b"null":
+            pass
+    writer.close()
+
+
+async def test_DOOR_26_deleting_an_open_graph_leaves_the_server_alive(served: Served) -> None:
+    for _ in range(3):
+        graph = await served.create_graph()
+        async with connect(served.url(graph)) as socket, served.http() as http:
+            assert (await http.delete(f"/api/graphs/{graph}")).status_code == 204
+            await close_of(socket)
+    await asyncio.sleep(1.2)  # one look over the rooms
+    async with served.http() as http:
+        assert (await http.get("/healthz")).status_code == 200
 
 
 async def test_LOG_5_while_nothing_can_be_committed_writers_are_not_read_from_and_nothing_is_lost(
@@ -291,7 +359,7 @@ async def test_DOOR_7_health_readiness_and_metrics_answer(served: Served) -> Non
 async def test_DOOR_8_large_heads_are_refused_and_silent_connections_closed(
     database: Database, database_url: str
 ) -> None:
-    async with serving(database, database_url, header_bytes=2_000, first_request_timeout_s=0.2) as served:
+    async with serving(database, database_url, header_bytes=2_000, request_timeout_s=0.2) as served:
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
         async with asyncio.timeout(WAIT_S):
             assert await reader.read() == b"", "closed without a word"

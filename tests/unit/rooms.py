@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pycrdt import Doc
 
+from collab.arrivals import Arrivals
 from collab.document import LiveDocument
 from collab.room import Limits, Room
 from collab.session import Session
@@ -167,10 +168,11 @@ class Stage:
     def __init__(self, limits: Limits | None = None, stored: tuple[bytes, ...] = ()) -> None:
         self.log = HeldLog()
         self.clock = Clock()
+        limits = limits or Limits()
         document = LiveDocument()
-        document.load(stored)
-        document.loaded()
-        self.room = Room(GRAPH, document, self.log, self.clock.schedule, limits or Limits())
+        arrivals = Arrivals(document, limits.waiting_bytes)
+        arrivals.load(stored, has_late=True)
+        self.room = Room(GRAPH, document, arrivals, self.log, self.clock.schedule, limits)
         self._numbers = itertools.count(1)
 
     def client(self, *, read_only: bool = False) -> Client:

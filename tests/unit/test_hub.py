@@ -9,10 +9,12 @@ from uuid import UUID
 import pytest
 from pycrdt import Map
 
+from collab.document import PoisonedDocumentError
 from collab.hub import Hub, HubSettings
 from collab.room import Room
 from collab.session import Session
-from persistence.errors import StoreUnavailableError
+from collab.wire.errors import MalformedError
+from persistence.errors import NotFoundError, StoreUnavailableError
 from persistence.ports import DocumentChunk
 from tests.unit.documents import recorded
 from tests.unit.rooms import GRAPH, START, USER, HeldLog
@@ -176,10 +178,75 @@ async def test_HUB_2_a_discarded_room_closes_its_sessions_and_the_next_join_load
     room = await hub.open(GRAPH)
     visitor = session()
     hub.join(room, visitor)
-    hub.poisoned(room)
+    hub.poisoned(room, PoisonedDocumentError(b"bad", "test"))
     assert visitor.peer.closed == 4500  # type: ignore[attr-defined]
     again = await hub.open(GRAPH)
     assert again is not room
     hub.leave(room, visitor, now=0.0)
     hub.look_over(now=1e9)
     assert hub.live(GRAPH) is None
+
+
+async def test_HUB_1_a_room_given_up_does_not_end_the_one_that_follows_it() -> None:
+    """Its sessions leave late; neither a tick nor the new room may mind."""
+    store = SlowStore()
+    store.answer.set()
+    hub = Hub(store, HeldLog(), HubSettings(idle_unload_s=0))
+    old, first, second = await hub.open(GRAPH), session(1), session(2)
+    hub.join(old, first)
+    hub.forget_graph(GRAPH)
+    hub.leave(old, first, now=0.0)
+    hub.look_over(now=1e9)
+    new = await hub.open(GRAPH)
+    hub.join(new, second)
+    hub.leave(old, first, now=0.0)
+    hub.look_over(now=1e9)
+    assert hub.live(GRAPH) is new, "somebody is in it"
+
+
+async def test_HUB_1_what_a_room_that_was_given_up_took_in_is_committed_before_the_next_load() -> None:
+    doc, updates = recorded(5)
+    doc.get("map", type=Map)["k"] = 1
+    store, log = SlowStore(), HeldLog()
+    store.answer.set()
+    hub = Hub(store, log)
+    room, visitor = await hub.open(GRAPH), session()
+    hub.join(room, visitor)
+    room.receive_update(visitor, updates[0], 0.0, START)
+    hub.discard(room, 4500, "test")
+    reopening = asyncio.create_task(hub.open(GRAPH))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert store.opened == 1, "the rows are not all there yet"
+    log.commit()
+    assert await reopening is not room
+    assert store.opened == 2
+    room.receive_update(visitor, updates[0], 0.0, START)
+    assert not log.held, "a room that was given up takes in nothing"
+
+
+async def test_HUB_2_a_graph_deleted_while_it_loads_is_not_joined() -> None:
+    store = SlowStore()
+    hub = Hub(store, HeldLog())
+    opening = asyncio.create_task(hub.open(GRAPH))
+    await asyncio.sleep(0)
+    hub.forget_graph(GRAPH)
+    store.answer.set()
+    with pytest.raises(NotFoundError):
+        await opening
+    assert hub.live(GRAPH) is None
+
+
+async def test_ROOM_11_an_update_that_brought_a_document_down_is_not_applied_again() -> None:
+    doc, updates = recorded(5)
+    doc.get("map", type=Map)["k"] = 1
+    store = SlowStore()
+    store.answer.set()
+    hub = Hub(store, HeldLog())
+    room, visitor = await hub.open(GRAPH), session()
+    hub.join(room, visitor)
+    hub.poisoned(room, PoisonedDocumentError(updates[0], "test"))
+    again, other = await hub.open(GRAPH), session(2)
+    hub.join(again, other)
+    with pytest.raises(MalformedError):
+        again.receive_update(other, updates[0], 0.0, START)

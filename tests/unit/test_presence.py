@@ -2,7 +2,15 @@
 
 import pytest
 
-from collab.presence import MAX_ENTRIES, MAX_STATE_BYTES, REMEMBER_GONE_S, Presence
+from collab.presence import (
+    MAX_CLOCK,
+    MAX_ENTRIES,
+    MAX_OWN_CLIENTS,
+    MAX_ROOM_BYTES,
+    MAX_STATE_BYTES,
+    REMEMBER_GONE_S,
+    Presence,
+)
 from collab.wire.awareness import GONE, Entry, decode_awareness, encode_awareness
 from collab.wire.errors import MalformedError
 from tests.unit.rooms import Stage
@@ -65,6 +73,10 @@ def test_ROOM_10_changes_are_collapsed_until_they_are_taken() -> None:
         entry(1, 1, b"{"),
         entry(1, 1, b"[" * 50_000),
         entry(1, 1, b"\xff"),
+        entry(1, 1, b"NaN"),
+        entry(1, 1, b'{"x":-Infinity}'),
+        entry(1, 1, '{"x":1}'.encode("utf-16")),
+        entry(1, MAX_CLOCK + 1),
         entry(1, 1, b'"' + b"x" * MAX_STATE_BYTES + b'"'),
         encode_awareness(Entry(client, 1, b"{}") for client in range(MAX_ENTRIES + 1)),
     ],
@@ -83,6 +95,38 @@ def test_ROOM_9_a_room_remembers_a_bounded_number_of_clients() -> None:
     assert len(clients(presence.everyone())) == MAX_ENTRIES
 
 
+def test_ROOM_9_a_session_announces_a_bounded_number_of_clients() -> None:
+    presence = Presence()
+    for client in range(MAX_OWN_CLIENTS + 5):
+        presence.announce("a", entry(client, 1), now=0)
+    assert len(clients(presence.everyone())) == MAX_OWN_CLIENTS
+    assert presence.announce("b", entry(99, 1), now=0), "others are not kept out"
+    presence.leave("a", now=0)
+    assert clients(presence.everyone()) == {99: b'{"user":"a"}'}
+
+
+def test_ROOM_9_the_presence_of_a_room_is_bounded_in_bytes() -> None:
+    presence = Presence()
+    state = b'"' + b"x" * (MAX_STATE_BYTES - 2) + b'"'
+    for client in range(MAX_ROOM_BYTES // MAX_STATE_BYTES + 10):
+        presence.announce(client, entry(client, 1, state), now=0)
+    assert len(clients(presence.everyone())) == MAX_ROOM_BYTES // MAX_STATE_BYTES
+    presence.leave(0, now=0)
+    assert presence.announce("next", entry(9_999, 1), now=0)
+
+
+def test_ROOM_10_many_that_leave_together_are_told_of_in_one_frame() -> None:
+    stage = Stage()
+    stays, *leaving = [stage.client() for _ in range(50)]
+    for number, client in enumerate(leaving):
+        stage.room.receive_presence(client.session, entry(number, 1), stage.clock.now)
+    stage.calm(stays)
+    for client in leaving:
+        client.leave()
+    stage.clock.pass_time(0)
+    assert len(stays.inbox) == 1
+
+
 def test_ROOM_10_a_joiner_hears_of_everyone_and_others_of_a_leave_at_once() -> None:
     stage = Stage()
     first = stage.client()
@@ -93,5 +137,6 @@ def test_ROOM_10_a_joiner_hears_of_everyone_and_others_of_a_leave_at_once() -> N
     second.read()
     assert clients(second.presence[0]) == {1: b'{"user":"a"}'}
     first.leave()
+    stage.clock.pass_time(0)
     second.read()
     assert clients(second.presence[-1]) == {1: GONE}

@@ -6,9 +6,9 @@ import orjson
 import pytest
 from pycrdt import Doc, Map, Text
 
+from collab.arrivals import WaitingFullError
 from collab.document import PoisonedDocumentError
 from collab.outbox import merge
-from collab.pending import PendingFullError
 from collab.room import Limits
 from collab.wire import sync
 from tests.unit.rooms import Client, Stage
@@ -144,8 +144,7 @@ def test_ROOM_5_an_update_before_the_one_it_needs_waits_and_its_client_is_asked_
     assert [frame[:2] for frame in author.inbox] == [b"\x00\x00"], "a Step1, and no acknowledgement"
 
 
-def test_a_gap_inside_one_update_is_no_progress_until_it_is_filled() -> None:
-    """yrs integrates what lies beyond a gap, and counts it once the gap is filled."""
+def test_ROOM_5_an_update_with_a_gap_is_taken_apart_and_waits_in_part() -> None:
     stage = Stage()
     author, other = stage.client(), stage.client()
     author.read(), other.read()
@@ -162,6 +161,87 @@ def test_a_gap_inside_one_update_is_no_progress_until_it_is_filled() -> None:
     stage.calm(author, other)
     assert author.echoes == [b"all"]
     assert content(other) == dict.fromkeys("abcd", "x")
+
+
+def test_ROOM_5_whoever_sends_a_waiting_update_again_is_not_told_it_is_saved_either() -> None:
+    stage = Stage()
+    author, again, third = stage.client(), stage.client(), stage.client()
+    write(author, "a")
+    write(author, "b")
+    first, second = author.take_edits()
+    author.push(second)
+    again.push(second)
+    again.push(second)
+    again.ask_saved(b"mine")
+    stage.log.commit()
+    assert again.echoes == []
+    third.push(first)
+    stage.calm(author, again, third)
+    assert again.echoes == [b"mine"]
+    assert len(stage.log.stored) == 2
+
+
+def test_ROOM_2_the_author_of_what_sets_others_free_hears_of_what_was_freed() -> None:
+    stage = Stage()
+    author, helper = stage.client(), stage.client()
+    author.read(), helper.read()
+    for key in "abc":
+        write(author, key)
+    first, second, third = author.take_edits()
+    author.push(third)
+    author.inbox.clear()
+    helper.doc.apply_update(first)
+    helper.take_edits()
+    helper.push(first)
+    helper.push(second)
+    stage.clock.pass_time(1)
+    helper.read()
+    assert content(helper) == dict.fromkeys("abc", "x")
+
+
+def test_ROOM_8_a_read_only_session_that_falls_behind_while_a_commit_waits_misses_nothing() -> None:
+    stage = Stage()
+    author, reader = stage.client(), stage.client(read_only=True)
+    stage.calm(author, reader)
+    write(author, "a")
+    author.push()
+    stage.clock.pass_time(1)
+    stage.room.fall_behind(reader.session)
+    stage.log.commit()
+    stage.room.catch_up(reader.session)
+    reader.read()
+    assert content(reader) == {"a": "x"}
+    joiner = stage.client(read_only=True)
+    write(author, "b")
+    author.push()
+    stage.room.answer_step1(joiner.session, joiner.doc.get_state())
+    stage.room.fall_behind(joiner.session)
+    stage.log.commit()
+    stage.room.catch_up(joiner.session)
+    stage.calm(joiner)
+    assert content(joiner) == {"a": "x", "b": "x"}
+
+
+def test_waiting_updates_cost_no_time_to_those_they_do_not_wait_for() -> None:
+    stage = Stage()
+    author, other = stage.client(), stage.client()
+    for number in range(6_000):
+        write(author, f"k{number % 7}")
+    waiting = author.take_edits()[1:]
+    author.push(*waiting)
+    looked_at = 0
+    missing = stage.room.document.missing
+
+    def count(shape: Any) -> Any:
+        nonlocal looked_at
+        looked_at += 1
+        return missing(shape)
+
+    stage.room.document.missing = count  # type: ignore[method-assign]
+    for _ in range(10):
+        write(other, "mine")
+        other.push()
+    assert looked_at == 10
 
 
 def test_ROOM_5_both_are_committed_before_the_echo() -> None:
@@ -193,7 +273,6 @@ def test_ROOM_5_an_update_that_waited_through_a_restart_joins_when_its_turn_come
     write(author, "b", "second")
     first, second = author.take_edits()
     stage = Stage(stored=(second,))
-    stage.room.hold_pending(second)
     late = stage.client()
     late.push(first)
     assert stage.log.held[0][0].settles == (second,)
@@ -289,14 +368,17 @@ def test_ROOM_11_a_panic_inside_yrs_is_an_error_of_the_document(monkeypatch: pyt
 
 
 def test_ROOM_12_too_much_that_waits_is_refused() -> None:
-    stage = Stage(Limits(pending_bytes=200))
-    author = stage.client()
+    stage = Stage(Limits(waiting_bytes=200))
+    author, bystander = stage.client(), stage.client()
     write(author, "missing")
     for number in range(20):
         write(author, f"k{number}", "y" * 20)
     waiting = author.take_edits()[1:]
-    with pytest.raises(PendingFullError):
+    with pytest.raises(WaitingFullError):
         author.push(*waiting)
+    write(bystander, "others go on")
+    bystander.push()
+    assert len(stage.log.held) < 20
 
 
 def test_the_log_row_names_clock_client_session_and_person() -> None:

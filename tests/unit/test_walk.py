@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pycrdt import Array, Doc, Map, Text, XmlElement, XmlFragment, XmlText
 
+from collab.arrivals import Arrivals
 from collab.document import LiveDocument
 from collab.nesting import MAX_TYPE_DEPTH
 from collab.wire.errors import MalformedError, NestingError
@@ -13,6 +14,11 @@ from collab.wire.state_vector import decode_state_vector, encode_state_vector
 from collab.wire.update import MAX_VALUE_DEPTH, walk
 from collab.wire.varuint import prefixed, varuint
 from tests.unit.documents import nested_arrays, recorded
+
+
+def take(document: LiveDocument, update: bytes) -> None:
+    Arrivals(document, limit_bytes=0).take(update, walk(update))
+
 
 KILLER = bytes.fromhex("0101fff685989401010080000100010180a1de0b00040101741268656c6c6f20f09f87bfc3a920776f726c6400")
 
@@ -24,7 +30,7 @@ def test_WIRE_2_the_walk_yields_struct_and_delete_ends() -> None:
     del text[0:2]
     assert walk(updates[0]).struct_ends == {7: 5}, "clocks count UTF-16 units"
     assert walk(updates[0]).delete_ends == {}
-    assert walk(updates[1]) == ({}, {}, {7: 2}, False, False)
+    assert walk(updates[1]) == ({}, {}, {7: 2}, {}, False, False)
 
 
 def test_WIRE_1_every_kind_of_content_is_walked_to_its_end() -> None:
@@ -102,10 +108,10 @@ def test_WIRE_3_json_in_embeds_nests_at_most_64_deep(depth: int) -> None:
 
 
 def test_WIRE_3_types_nest_at_most_32_deep_in_one_update() -> None:
-    LiveDocument().apply(nested_arrays(MAX_TYPE_DEPTH))
+    take(LiveDocument(), nested_arrays(MAX_TYPE_DEPTH))
     document = LiveDocument()
     with pytest.raises(NestingError, match="shared types"):
-        document.apply(nested_arrays(30_000))
+        take(document, nested_arrays(30_000))
     assert document.state_vector == {}
 
 
@@ -118,9 +124,23 @@ def test_WIRE_3_types_nest_at_most_32_deep_against_their_live_parents() -> None:
         inner.append(Array())
         inner = inner[0]
     for update in updates[:-1]:
-        document.apply(update)
+        take(document, update)
     with pytest.raises(NestingError):
-        document.apply(updates[-1])
+        take(document, updates[-1])
+
+
+def test_WIRE_3_types_that_arrive_in_reverse_nest_no_deeper() -> None:
+    """An attacker may send the innermost level first: it is placed once all it hangs on is there."""
+    document = LiveDocument()
+    doc, updates = recorded(1)
+    inner: Any = doc.get("array", type=Array)
+    for _ in range(MAX_TYPE_DEPTH + 20):
+        inner.append(Array())
+        inner = inner[0]
+    arrivals = Arrivals(document, 1_000_000)
+    for update in reversed(updates):
+        arrivals.take(update, walk(update))
+    assert document.state_vector == {1: MAX_TYPE_DEPTH}
 
 
 def test_WIRE_3_siblings_beside_plain_values_do_not_count_as_deeper() -> None:
@@ -132,14 +152,14 @@ def test_WIRE_3_siblings_beside_plain_values_do_not_count_as_deeper() -> None:
         array.append(Map({"text": Text(str(number))}))
         array[-1]["text"] += "more"
     for update in updates:
-        document.apply(update)
+        take(document, update)
     assert document.doc.get_update() == doc.get_update()
 
 
 def test_WIRE_3_items_that_lie_inside_each_other_are_refused() -> None:
     circle = b"\x01\x02\x05\x00" + b"\x07\x00\x05\x01\x00" + b"\x07\x00\x05\x00\x00" + b"\x00"
     with pytest.raises(MalformedError, match="circle"):
-        LiveDocument().apply(circle)
+        take(LiveDocument(), circle)
 
 
 def test_state_vectors_survive_a_round_trip() -> None:
