@@ -293,6 +293,33 @@ async def _status(http: httpx.AsyncClient, path: str) -> int:
     return (await http.get(path)).status_code
 
 
+async def test_ROOM_8_a_client_that_does_not_read_is_queued_nothing_and_converges_when_it_does(
+    database: Database, database_url: str
+) -> None:
+    doc, updates = recorded(6)
+    entries = doc.get("map", type=Map)
+    for number in range(1_500):
+        entries[f"k{number % 20}"] = f"{number} " + "x" * 10_000
+    async with serving(database, database_url, write_buffer_bytes=20_000) as served:
+        graph = await served.create_graph()
+        async with connect(served.url(graph), max_queue=1, max_size=None) as slow:
+            await slow.send(sync.step1(b"\x00"))
+            async with connect(served.url(graph)) as author:
+                for update in updates:
+                    await author.send(sync.update(update))
+                await author.send(b"\x66done")
+                await receive(author, sync.Acknowledge)
+            async with served.http() as http:
+                metrics = (await http.get("/metrics")).text
+            assert float(re.findall(r"(?m)^layercake_times_behind_total (\S+)", metrics)[0]) >= 1
+            copy, _ = recorded(7)
+            heard = 0
+            while copy.get("map", type=Map).to_py() != entries.to_py():
+                copy.apply_update((await receive(slow, sync.Update)).update)
+                heard += 1
+            assert heard < len(updates)
+
+
 async def test_ROOM_7_a_viewer_is_refused_and_told_while_its_presence_works(served: Served) -> None:
     graph = await served.create_graph()
     doc, updates = recorded(9)
