@@ -18,18 +18,33 @@ _POSTGRES_SHARE = 0.3
 async def open_store(settings: Settings, *, serve: bool = False) -> AsyncIterator[Database]:
     """Open the database of `settings`; close, and stop what was started for it, at the end.
 
-    The folder's own database is started (or joined, if a server runs it and `serve` is False) and
-    brought to this version's schema. An external one is only checked: SchemaMismatchError.
+    The folder's own database is started and brought to this version's schema. One that runs already
+    (an external one, or that of a server on the folder if `serve` is False) is only checked:
+    SchemaMismatchError.
     """
-    if settings.database_url is not None:
-        await check_schema(settings.database_url)
-        async with _opened(settings.database_url, settings) as database:
+    async with _server_url(settings, serve=serve) as (url, is_started):
+        if is_started:
+            await migrate(url)
+        else:
+            await check_schema(url)
+        async with _opened(url, settings) as database:
             yield database
-        return
-    running = None if serve else await attach(settings.data_dir)
+
+
+async def migrate_store(settings: Settings) -> tuple[str, ...]:
+    """Bring the database of `settings` to this version's schema; return the migrations that it lacked."""
+    async with _server_url(settings, serve=False) as (url, _):
+        return await migrate(url)
+
+
+@asynccontextmanager
+async def _server_url(settings: Settings, *, serve: bool) -> AsyncIterator[tuple[str, bool]]:
+    """Give the database's URL, and whether it was started for this block."""
+    running = settings.database_url
+    if running is None and not serve:
+        running = await attach(settings.data_dir)
     if running is not None:
-        async with _opened(running, settings) as database:
-            yield database
+        yield running, False
         return
     server = await EmbeddedServer.start(
         settings.data_dir,
@@ -37,9 +52,7 @@ async def open_store(settings: Settings, *, serve: bool = False) -> AsyncIterato
         stop_timeout_s=settings.shutdown_timeout_s * _POSTGRES_SHARE,
     )
     try:
-        await migrate(server.url)
-        async with _opened(server.url, settings) as database:
-            yield database
+        yield server.url, True
     finally:
         await server.stop()
 

@@ -11,7 +11,6 @@ import structlog
 import typer
 import uvloop
 
-from persistence.migrate import migrate as apply_migrations
 from server.app import UnsavedEditsError, bind, running
 from server.commands.catalogue import DatabaseUrl, DataDir
 from server.commands.sentences import UsageError, explained
@@ -19,7 +18,7 @@ from server.door import everyone_is_admin, nobody_is_known
 from server.logs import configure_logs
 from server.origin import is_loopback
 from server.settings import Settings
-from server.store import open_store
+from server.store import migrate_store, open_store
 
 _log = structlog.get_logger("layercake")
 
@@ -128,12 +127,5 @@ def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """
     with explained():
         settings = Settings.with_options(data_dir=data_dir, database_url=database_url)
-        applied = asyncio.run(_migrate(settings))
+        applied = asyncio.run(migrate_store(settings))
         typer.echo(f"applied {len(applied)} migration(s): {', '.join(applied)}" if applied else "nothing to apply")
-
-
-async def _migrate(settings: Settings) -> tuple[str, ...]:
-    if settings.database_url is not None:
-        return await apply_migrations(settings.database_url)
-    async with open_store(settings):
-        return ()

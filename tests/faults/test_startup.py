@@ -114,3 +114,14 @@ async def test_open_to_the_world_is_refused(tmp_path: Path) -> None:
     said = await refusal(*somewhere(tmp_path), "--host", "0.0.0.0")
     assert "--host" in said
     assert "--open" in said
+
+
+async def test_migrate_says_what_it_applied(tmp_path: Path, empty_database: str) -> None:
+    """START-2: the command that is named does it, once; afterwards the server starts."""
+    for expected in ("0001_create_roles.sql", "nothing to apply"):
+        process = await asyncio.create_subprocess_exec(
+            COMMAND, "migrate", "--database-url", empty_database, stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await asyncio.wait_for(process.communicate(), 60)
+        assert process.returncode == 0
+        assert expected in said.decode()
