@@ -2,13 +2,14 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import asyncpg
 import httpx
 import pytest
+import structlog
 from pycrdt import Map, Text
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -398,6 +399,26 @@ async def test_DOOR_8_large_heads_are_refused_and_silent_connections_closed(
         writer.close()
         async with served.http() as http:
             assert (await http.get("/healthz", headers={"x-long": "y" * 1_000})).status_code == 200
+
+
+async def test_DOOR_10_one_line_is_logged_when_a_connection_ends(served: Served) -> None:
+    graph = await served.create_graph()
+    with structlog.testing.capture_logs() as lines:
+        async with connect(served.url(graph)) as socket:
+            await socket.send(b"\x66hello")
+            await receive(socket, sync.Acknowledge)
+        assert await status_of(served.url(new_id())) == 404
+        await eventually(lambda: _ended(lines), lambda ended: len(ended) == 2)
+    joined, refused = await _ended(lines)
+    assert (joined["graph"], joined["status"], joined["code"], joined["messages"]) == (graph, 101, 1000, 1)
+    assert joined["received_bytes"] > 0
+    assert joined["sent_bytes"] > 0
+    assert (refused["graph"], refused["status"], refused["reason"]) == (None, 404, "there is no such graph")
+    assert "token" not in str(lines)
+
+
+async def _ended(lines: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [line for line in lines if line["event"] == "connection ended"]
 
 
 async def test_a_deleted_graph_closes_its_connections_with_4404(served: Served) -> None:
