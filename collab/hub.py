@@ -23,8 +23,8 @@ class HubSettings(NamedTuple):
     """How long a room without sessions is kept."""
     tick_s: float = 1.0
     """How often rooms are looked over."""
-    banned_updates: int = 1_000
-    """How many updates are remembered that a document failed on."""
+    banned_bytes: int = 32 * 1024 * 1024
+    """Updates remembered that a document failed on, each counted with 1,000 bytes more; the oldest go first."""
     room: Limits = Limits()
 
 
@@ -108,9 +108,7 @@ class Hub:
         """
         self.statistics.poisoned += 1
         if error.update is not None:
-            while len(self._banned) >= self._settings.banned_updates:
-                del self._banned[next(iter(self._banned))]
-            self._banned[error.update] = None
+            self._ban(error.update)
         self.discard(room, 4500, "the document is being loaded again")
 
     def forget_graph(self, graph_id: UUID) -> None:
@@ -180,6 +178,11 @@ class Hub:
             settled = asyncio.Event()
             rooms[-1].when_settled(settled.set)
             await settled.wait()
+
+    def _ban(self, update: bytes) -> None:
+        self._banned[update] = None
+        while sum(len(banned) + 1_000 for banned in self._banned) > self._settings.banned_bytes:
+            del self._banned[next(iter(self._banned))]
 
     def _settled(self, room: Room) -> None:
         rooms = self._given_up[room.graph_id]

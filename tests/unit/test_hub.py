@@ -250,3 +250,13 @@ async def test_ROOM_11_an_update_that_brought_a_document_down_is_not_applied_aga
     hub.join(again, other)
     with pytest.raises(MalformedError):
         again.receive_update(other, updates[0], 0.0, START)
+
+
+async def test_ROOM_11_the_updates_that_brought_documents_down_are_bounded_in_bytes() -> None:
+    store = SlowStore()
+    store.answer.set()
+    hub = Hub(store, HeldLog(), HubSettings(banned_bytes=10_000))
+    bad = [b"\x00" * 1_000 + bytes((number,)) for number in range(10)]
+    for update in bad:
+        hub.poisoned(await hub.open(GRAPH), PoisonedDocumentError(update, "test"))
+    assert list(hub._banned) == bad[-4:]
