@@ -90,6 +90,18 @@ class DocumentUpdate:
     entities: int
 
 
+@dataclass(frozen=True, slots=True)
+class ServerEdit:
+    """A change that the server makes for somebody.
+
+    `updates` are in order, each at most MAX_UPDATE_BYTES unless one entity is larger; none means that there is
+    nothing to change. `summary`, a JSON object, goes into the event that tells of it, and back to whoever asked.
+    """
+
+    updates: tuple[DocumentUpdate, ...]
+    summary: Mapping[str, Any]
+
+
 class _Identified(Protocol):
     @property
     def id(self) -> str: ...

@@ -2,6 +2,7 @@
 
 StoreError
 ├── StoreUnavailableError     the database does not answer (yet); try again
+│   └── GraphServedElsewhereError  another server holds the graph; try again, or ask that one
 ├── NotFoundError             no such row, or none that may be known
 ├── ConflictError             a unique name or id is taken
 ├── InvalidValueError         a check of the schema refused a value
@@ -24,6 +25,17 @@ class StoreUnavailableError(StoreError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"the database does not answer: {reason}")
         self.reason = reason
+
+
+class GraphServedElsewhereError(StoreUnavailableError):
+    """Another server holds the lease of a graph."""
+
+    def __init__(self, graph_id: UUID) -> None:
+        super().__init__(f"another server on the same database serves the graph {graph_id}")
+        self.graph_id = graph_id
+
+    def __str__(self) -> str:
+        return f"{self.reason}; try again, or ask that one"
 
 
 class NotFoundError(StoreError):

@@ -12,6 +12,7 @@ import asyncpg
 
 from persistence.database import Database
 from persistence.errors import NotFoundError
+from persistence.locks import LockKind, graph_lock
 from persistence.ports import DocumentChunk
 from persistence.records import Operation
 
@@ -52,11 +53,6 @@ FETCH_ROWS = 1_000
 """How many stored operations are held in memory at once while a document loads."""
 
 
-def graph_lock(graph_id: UUID) -> int:
-    """Return the advisory lock key of a graph: the last 63 bits of its id, which are random."""
-    return graph_id.int & (2**63 - 1)
-
-
 async def write_flush(
     connection: asyncpg.Connection,
     flush_id: UUID,
@@ -70,7 +66,7 @@ async def write_flush(
     A second call with the same `flush_id` waits for the first and raises
     UniqueViolationError if that one was committed, so nothing is stored twice.
     """
-    keys = sorted({graph_lock(operation.graph_id) for operation in operations})
+    keys = sorted({graph_lock(operation.graph_id, LockKind.FLUSH) for operation in operations})
     async with connection.transaction():
         await connection.execute(BEGIN_FLUSH, flush_id, keys, timeout=timeout_s)
         await connection.copy_records_to_table(

@@ -1,8 +1,9 @@
 """Rows as frozen objects: what the store hands out and takes in."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 SYSTEM_USER_ID = UUID("00000000-0000-7000-8000-000000000001")
@@ -48,6 +49,17 @@ class Retitle:
     name: str | None
     description: str | None
     keep_description: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """Something done, on its way into `events`: `payload` is a JSON object, `stream_id` the entity it was done to."""
+
+    stream_id: UUID
+    event_type: str
+    payload: Mapping[str, Any]
+    user_id: UUID
+    project_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,29 @@
 """What the workspace asks of the store, as narrow protocols."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 from uuid import UUID
 
-from persistence.document import DocumentUpdate
+from persistence.document import DocumentUpdate, ServerEdit
 from persistence.records import Graph, GraphType, Project, Retitle
+
+Build = Callable[[bytes, int], ServerEdit]
+"""Makes an edit from the whole document, as one Yjs v1 update, and a client id below 2^16 that nobody used in it.
+
+A function of a module, or a `functools.partial` of one, with arguments that pickle: it runs in a worker process. Pure.
+"""
+
+
+class LiveEditor(Protocol):
+    """Changes graphs while people edit them."""
+
+    async def edit(self, user_id: UUID, graph_id: UUID, event_type: str | None, build: Build) -> Mapping[str, Any]:
+        """Change a graph's document and return the summary of `build`.
+
+        Afterwards all of it is committed, with an event of `event_type` (unless None) that carries the summary, and
+        then in the live document and sent to everyone; or nothing is. Raises NotFoundError, StoreUnavailableError,
+        GraphServedElsewhereError if another server holds the graph, and what `build` raises.
+        """
 
 
 class ProjectStore(Protocol):

@@ -14,8 +14,9 @@ from persistence.database import Database
 from persistence.errors import NotFoundError, StoreUnavailableError
 from persistence.graphs import Graphs
 from persistence.identifiers import new_id
+from persistence.locks import LockKind, graph_lock
 from persistence.log_writer import LogSettings, LogWriter
-from persistence.operations import StoredDocuments, graph_lock
+from persistence.operations import StoredDocuments
 from persistence.projects import Projects
 from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Operation
 
@@ -254,7 +255,7 @@ async def test_LOG_10_a_flush_waits_for_whoever_holds_its_graph_exclusively(
     compaction = await asyncpg.connect(database_url)
     async with writing(database) as log:
         async with compaction.transaction():
-            await compaction.execute("SELECT pg_advisory_xact_lock($1)", graph_lock(graph_id))
+            await compaction.execute("SELECT pg_advisory_xact_lock($1)", graph_lock(graph_id, LockKind.FLUSH))
             log.append(operation(graph_id), listener)
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.3):

@@ -1,0 +1,47 @@
+"""A process beside the server for work that would hold up everybody: reading and writing whole documents.
+
+pycrdt and orjson hold the interpreter's lock while they work, so a thread would not do.
+"""
+
+import asyncio
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
+
+
+class Workers:
+    """One worker process, started when it is first needed; what is asked of it waits its turn."""
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+
+    async def run(self, function: Callable[..., _T], *arguments: Any) -> _T:
+        """Return what `function` returns there, or raise what it raises; both ways everything is pickled.
+
+        A worker that was killed is replaced, and the work is tried once more. Cancelling does not end
+        what runs already.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._started(), function, *arguments)
+        except BrokenProcessPool:
+            self._pool = None
+            return await loop.run_in_executor(self._started(), function, *arguments)
+
+    def close(self) -> None:
+        """End the process; what it works on is given up. Idempotent."""
+        if self._pool is not None:
+            for process in list(self._pool._processes.values()):  # shutdown() alone waits for what runs
+                process.terminate()
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+
+    def _started(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            # Not fork: a copy of the server's sockets would keep its clients' connections open.
+            self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+        return self._pool
