@@ -14,6 +14,12 @@ from collab.wire.errors import MalformedError
 from collab.wire.state_vector import StateVector, decode_state_vector, encode_state_vector
 from collab.wire.update import Item, Shape, walk
 
+_MEMORY_PER_BYTE = 18
+"""Measured with yrs 0.28 on graphs of many small maps: memory per byte of their encoded state."""
+
+_MEMORY_LEAST = 4096
+"""Measured: an empty document and its room."""
+
 
 class PoisonedDocumentError(Exception):
     """yrs failed inside the document: it cannot be trusted any more and must be loaded again.
@@ -50,6 +56,9 @@ class LiveDocument:
     def __init__(self) -> None:
         self.doc: Doc[Any] = Doc()
         self.state_vector: StateVector = {}
+        self._measured_bytes = 0
+        self.unmeasured_bytes = 0
+        """What was applied since the encoded state was last measured, merged or not."""
         self._emitted: bytes | None = None
         self._nesting: Nesting | None = None
         self._whole: bytes | None = None
@@ -68,6 +77,16 @@ class LiveDocument:
         except BaseException as error:
             raise _poisoned(None, error) from error
         self._whole = None
+        self.unmeasured_bytes += sum(map(len, updates))
+
+    @property
+    def memory_bytes(self) -> int:
+        """About how much memory the document takes, or more: what was deleted and what merged since counts along."""
+        return _MEMORY_LEAST + _MEMORY_PER_BYTE * (self._measured_bytes + self.unmeasured_bytes)
+
+    def measure(self) -> None:
+        """Make `memory_bytes` as exact as it can be. Raises PoisonedDocumentError if yrs fails."""
+        self.difference({})
 
     def missing(self, shape: Shape) -> Missing | None:
         """Return the first thing that an update of this `shape` waits for, None if it waits for nothing."""
@@ -102,6 +121,7 @@ class LiveDocument:
             raise PoisonedDocumentError(update, "it did not take in all of an update")
         before = {client: known.get(client, 0) for client in ends}
         known.update(ends)
+        self.unmeasured_bytes += len(update)
         return Applied(change, before)
 
     def encoded_state_vector(self) -> bytes:
@@ -121,6 +141,7 @@ class LiveDocument:
             raise _poisoned(None, error) from error
         if not known:
             self._whole = difference
+            self._measured_bytes, self.unmeasured_bytes = len(difference), 0
         return difference
 
     def _on_change(self, event: TransactionEvent) -> None:

@@ -1,6 +1,11 @@
-"""The rooms of this process: opened once however many ask, kept while used, given up when idle."""
+"""The rooms of this process: opened once however many ask, kept while used, given up when idle.
+
+A room exists only while this node holds its graph's lease, and the documents of all rooms are held within a
+budget: of the rooms that nobody uses, the ones used longest ago go first.
+"""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,8 +15,19 @@ from collab.arrivals import Arrivals
 from collab.document import LiveDocument, PoisonedDocumentError
 from collab.room import Limits, Room
 from collab.session import Session
-from persistence.errors import NotFoundError, StoreUnavailableError
-from persistence.ports import DocumentStore, OperationLog
+from persistence.errors import GraphServedElsewhereError, NotFoundError, StoreUnavailableError
+from persistence.ports import DocumentStore, GraphLeases, OperationLog
+
+SERVED_ELSEWHERE = 4503
+"""Close code: another node serves the graph now, come again."""
+
+
+class MemoryFullError(Exception):
+    """The documents in use leave no memory for a further one."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"the graphs that are open take all {limit_bytes} bytes this server has for them; try again")
+        self.limit_bytes = limit_bytes
 
 
 class HubSettings(NamedTuple):
@@ -23,6 +39,8 @@ class HubSettings(NamedTuple):
     """How long a room without sessions is kept."""
     tick_s: float = 1.0
     """How often rooms are looked over."""
+    documents_bytes: int = 2 * 1024 * 1024 * 1024
+    """Memory that the documents of all rooms may take, as estimated by `LiveDocument.memory_bytes`."""
     banned_bytes: int = 32 * 1024 * 1024
     """Updates remembered that a document failed on, each counted with 1,000 bytes more; the oldest go first."""
     room: Limits = Limits()
@@ -35,13 +53,20 @@ class HubStatistics:
     loads: int = 0
     load_failures: int = 0
     unloads: int = 0
+    evictions: int = 0
     poisoned: int = 0
 
 
 class Hub:
     """Every graph has at most one room here, and every room one document."""
 
-    def __init__(self, store: DocumentStore, log: OperationLog, settings: HubSettings = HubSettings()) -> None:  # noqa: B008 - an immutable tuple
+    def __init__(
+        self,
+        store: DocumentStore,
+        log: OperationLog,
+        leases: GraphLeases,
+        settings: HubSettings = HubSettings(),  # noqa: B008 - an immutable tuple
+    ) -> None:
         self.log = log
         self.statistics = HubStatistics()
         self._store = store
@@ -52,6 +77,9 @@ class Hub:
         self._given_up: dict[UUID, list[Room]] = {}
         self._forgotten: set[UUID] = set()
         self._banned: dict[bytes, None] = {}
+        self._holds: Counter[UUID] = Counter()
+        self._leases = leases
+        leases.when_lost(self._lose)
 
     @property
     def rooms(self) -> tuple[Room, ...]:
@@ -66,8 +94,8 @@ class Hub:
         """Return the one room of a graph, loading its document if nobody has yet.
 
         Everyone who asks meanwhile waits for the same load and shares its failure:
-        NotFoundError, StoreUnavailableError. Cancelling one of them does not stop the others'.
-        The caller must `join` the room without awaiting anything in between.
+        NotFoundError, StoreUnavailableError, GraphServedElsewhereError, MemoryFullError. Cancelling one of
+        them does not stop the others'. The caller must `join` or `hold` the room without awaiting in between.
         """
         while (room := self._rooms.get(graph_id)) is None:
             opening = self._opening.get(graph_id)
@@ -86,8 +114,19 @@ class Hub:
     def leave(self, room: Room, session: Session, now: float) -> None:
         """Take `session` out of `room`; an empty room is given up some time after."""
         room.leave(session, now)
-        if not room.sessions and self._rooms.get(room.graph_id) is room:
-            self._idle_since[room.graph_id] = now
+        self._note_use(room, now)
+
+    def hold(self, room: Room) -> None:
+        """Keep `room`, which must be live, although no session may be in it; `let_go` must follow."""
+        self._idle_since.pop(room.graph_id, None)
+        self._holds[room.graph_id] += 1
+
+    def let_go(self, room: Room, now: float) -> None:
+        """Undo one `hold`."""
+        self._holds[room.graph_id] -= 1
+        if not self._holds[room.graph_id]:
+            del self._holds[room.graph_id]
+        self._note_use(room, now)
 
     def discard(self, room: Room, code: int, reason: str) -> None:
         """Give a room up at once: its sessions are closed, the next join loads the graph again.
@@ -127,14 +166,19 @@ class Hub:
             self.look_over(clock())
 
     def look_over(self, now: float) -> None:
-        """Give up rooms that nobody used for a while and whose every operation is committed."""
+        """Give up rooms that nobody used for a while and whose every operation is committed, and see to the budget."""
         for room in self.rooms:
             room.presence.forget(now)
         for graph_id, since in list(self._idle_since.items()):
-            room = self._rooms[graph_id]
-            if now - since >= self._settings.idle_unload_s and room.is_settled:
-                del self._rooms[graph_id], self._idle_since[graph_id]
-                self.statistics.unloads += 1
+            if now - since >= self._settings.idle_unload_s and self._rooms[graph_id].is_settled:
+                self._unload(graph_id)
+        if self.documents_bytes >= self._settings.documents_bytes:
+            self._measure_one()
+
+    @property
+    def documents_bytes(self) -> int:
+        """The memory that the documents of all rooms take, as far as it can be told."""
+        return sum(room.document.memory_bytes for room in self._rooms.values())
 
     def flush(self, now: float) -> None:
         """Send every room's current window."""
@@ -152,11 +196,19 @@ class Hub:
         try:
             async with asyncio.timeout(self._settings.load_timeout_s):
                 await self._all_settled(graph_id)
+                self._make_room()
+                await self._leases.acquire(graph_id)
                 room = await self._read(graph_id)
             if graph_id in self._forgotten:
                 raise NotFoundError("graph", graph_id)
-        except TimeoutError:
-            raise StoreUnavailableError(f"a graph did not load within {self._settings.load_timeout_s} s") from None
+            if not self._leases.holds(graph_id):
+                raise GraphServedElsewhereError(graph_id)
+        except BaseException as error:
+            self._leases.release(graph_id)
+            if isinstance(error, TimeoutError):
+                reason = f"a graph did not load within {self._settings.load_timeout_s} s"
+                raise StoreUnavailableError(reason) from None
+            raise
         finally:
             # Here and not in a callback: whoever asks once this task is done must find the room, not the task.
             del self._opening[graph_id]
@@ -179,6 +231,42 @@ class Hub:
             rooms[-1].when_settled(settled.set)
             await settled.wait()
 
+    def _note_use(self, room: Room, now: float) -> None:
+        is_used = room.sessions or room.graph_id in self._holds
+        if not is_used and self._rooms.get(room.graph_id) is room:
+            self._idle_since[room.graph_id] = now
+
+    def _make_room(self) -> None:
+        """Give up rooms nobody uses, longest unused first, until the documents are within the budget."""
+        limit_bytes = self._settings.documents_bytes
+        if self.documents_bytes < limit_bytes:
+            return
+        for graph_id in sorted(self._idle_since, key=self._idle_since.__getitem__):
+            if self._rooms[graph_id].is_settled:
+                self._unload(graph_id)
+                self.statistics.evictions += 1
+                if self.documents_bytes < limit_bytes:
+                    return
+        raise MemoryFullError(limit_bytes)
+
+    def _measure_one(self) -> None:
+        """Make the estimate that is most off exact; one at a time, since a large document takes a while."""
+        room = max(self._rooms.values(), key=lambda room: room.document.unmeasured_bytes)
+        try:
+            room.document.measure()
+        except PoisonedDocumentError as error:
+            self.poisoned(room, error)
+
+    def _unload(self, graph_id: UUID) -> None:
+        del self._rooms[graph_id], self._idle_since[graph_id]
+        self.statistics.unloads += 1
+        self._leases.release(graph_id)
+
+    def _lose(self, graph_id: UUID) -> None:
+        room = self._rooms.get(graph_id)
+        if room is not None:
+            self.discard(room, SERVED_ELSEWHERE, "another server serves this graph now; come again")
+
     def _ban(self, update: bytes) -> None:
         self._banned[update] = None
         while sum(len(banned) + 1_000 for banned in self._banned) > self._settings.banned_bytes:
@@ -189,6 +277,8 @@ class Hub:
         rooms.remove(room)
         if not rooms:
             del self._given_up[room.graph_id]
+            if room.graph_id not in self._rooms and room.graph_id not in self._opening:
+                self._leases.release(room.graph_id)
 
     def _note_failure(self, opening: asyncio.Task[None]) -> None:
         # Whoever waits is told by the task itself; nobody may be waiting any more.

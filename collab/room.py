@@ -6,7 +6,7 @@ who may write, because they hold it and send it again after a crash; to read-onl
 as an acknowledgement, only after its commit.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -21,7 +21,7 @@ from collab.wire.frames import binary_frame
 from collab.wire.state_vector import StateVector, decode_state_vector
 from collab.wire.update import Shape, pieces, walk
 from persistence.ports import OperationLog
-from persistence.records import Operation
+from persistence.records import NewEvent, Operation
 
 
 class Limits(NamedTuple):
@@ -56,8 +56,10 @@ class Room:
         self.document = document
         self.sessions: set[Session] = set()
         self.presence = Presence()
-        self.is_closed = False
-        """Whether the room was given up: it takes in nothing more."""
+        self.close_code: int | None = None
+        """With what the room was given up; from then on it takes in nothing more."""
+        self.is_refused = False
+        """Whether the log stores nothing more of this room."""
         self._log = log
         self._schedule = schedule
         self._limits = limits
@@ -137,7 +139,7 @@ class Room:
         Raises MalformedError or WaitingFullError if it was not taken (nothing changed), and
         PoisonedDocumentError if the room's document is lost.
         """
-        if self.is_closed:
+        if self.close_code is not None:
             return
         if session.read_only:
             self._refuse(session, update)
@@ -148,6 +150,27 @@ class Room:
             return
         for piece in pieces(update):
             self._receive(session, piece, walk(piece), now, received_at)
+
+    def record_server_edit(
+        self, operations: Sequence[Operation], event: NewEvent | None, then: Callable[[], None]
+    ) -> None:
+        """Hand the server's own edit to the log, all or nothing; `then` is called once it is committed, or refused.
+
+        It becomes part of the document afterwards, by `apply_committed`.
+        """
+        self._appended += len(operations)
+        self._log.append_together(operations, event, self)
+        self._after_commit.add(self._appended, then)
+
+    def apply_committed(self, update: bytes, now: float) -> None:
+        """Apply an update of the server's own, which is committed, and let everyone have it.
+
+        Raises PoisonedDocumentError if the room's document is lost.
+        """
+        if self.close_code is not None:
+            return
+        self._put_out(None, self._arrivals.take(update, walk(update)))
+        self._schedule_flush(now)
 
     def acknowledge(self, session: Session, frame: bytes) -> None:
         """Echo `frame` to `session` once everything it sent before is committed.
@@ -200,14 +223,16 @@ class Room:
         self._release()
 
     def refused(self, operations: int) -> None:
-        """The graph is gone: nobody can edit it any more, and nothing more is acknowledged."""
+        """The graph is gone or served elsewhere: nothing more is acknowledged here."""
+        self.is_refused = True
         self.close(4404, "this graph was deleted")
         self._committed += operations
         self._release()  # to closed peers it does nothing, and whoever waits for the room goes on
 
     def close(self, code: int, reason: str) -> None:
         """Take in nothing more and say goodbye to every session."""
-        self.is_closed = True
+        if self.close_code is None:
+            self.close_code = code
         for session in list(self.sessions):
             session.peer.close(code, reason)
 
@@ -229,8 +254,7 @@ class Room:
             self._schedule_flush(now)
             self._settle(settled)
 
-    def _put_out(self, session: Session, arrivals: list[Arrival]) -> None:
-        author: Session | None = session
+    def _put_out(self, author: Session | None, arrivals: list[Arrival]) -> None:
         for arrival in arrivals:
             if arrival.applied.change is not None:
                 self._outbox.add(arrival.applied.change, author, arrival.applied.before)

@@ -22,6 +22,7 @@ from collab.arrivals import WaitingFullError
 from collab.document import PoisonedDocumentError
 from collab.doorkeeper import RefusedError
 from collab.edge import ConnectionReport, Edge
+from collab.hub import MemoryFullError
 from collab.liveness import Liveness, Need
 from collab.reading import Hold, Reading
 from collab.room import Room
@@ -201,7 +202,9 @@ class Connection(asyncio.Protocol):
             self._refuse(error.status, error.detail)
         except NotFoundError:
             self._refuse(404, "there is no such graph")
-        except (StoreUnavailableError, TimeoutError):
+        except (StoreUnavailableError, MemoryFullError) as error:
+            self._refuse(503, str(error))
+        except TimeoutError:
             self._refuse(503, "the database does not answer; try again")
         except Exception:  # noqa: BLE001 - whatever it is, the client must be told and its socket must end
             _log.exception("a join failed", connection=self._report.connection_id)

@@ -15,6 +15,14 @@ _REQUEST_ROLE = "layercake_app"
 _SERVICE_ROLE = "layercake_log"
 _JSONB_VERSION = b"\x01"  # jsonb_send in src/backend/utils/adt/jsonb.c
 
+# PostgreSQL's settings, in ms and s; over a unix socket those of TCP mean nothing and do no harm.
+_NOTICE_A_LOST_CLIENT = {
+    "client_connection_check_interval": "1000",
+    "tcp_keepalives_idle": "2",
+    "tcp_keepalives_interval": "1",
+    "tcp_keepalives_count": "3",
+}
+
 SET_USER = "SELECT set_config('app.user_id', $1, true)"
 PING = "SELECT 1"
 
@@ -66,13 +74,16 @@ class Database:
             yield connection
 
     async def connect_log(self) -> asyncpg.Connection:
-        """Open a connection outside the pools, as `service`; the caller owns and closes it."""
+        """Open a connection outside the pools, as `service`; the caller owns and closes it.
+
+        What it locks is free a second after this process died, and some seconds after its machine did.
+        """
         with connecting(self._url):
             connection = await asyncpg.connect(
                 self._url,
                 timeout=self._timeout_s,
                 command_timeout=self._timeout_s,
-                server_settings=_session(_SERVICE_ROLE),
+                server_settings=_session(_SERVICE_ROLE) | _NOTICE_A_LOST_CLIENT,
             )
             await _speak_json(connection)
             return connection

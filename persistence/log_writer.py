@@ -1,7 +1,8 @@
 """The log writer: takes operations at once, commits them in groups, tells when they are durable.
 
 One flush is under way at a time, so operations are committed in the order they were appended.
-A flush that fails is sent again until it is stored: nothing that was taken is dropped.
+A flush that fails is sent again until it is stored: nothing that was taken is dropped. Only operations of graphs
+that this node holds the lease of are stored; the others are refused, and their clients bring them to who does.
 """
 
 import asyncio
@@ -16,9 +17,11 @@ import asyncpg
 import structlog
 
 from persistence.database import Database
+from persistence.leases import Leases
+from persistence.log_connection import LogConnection
 from persistence.operations import flush_exists, graphs_that_exist, write_flush
 from persistence.ports import CommitListener
-from persistence.records import Operation
+from persistence.records import NewEvent, Operation
 
 _log = structlog.get_logger("layercake.log")
 
@@ -44,8 +47,17 @@ class LogSettings(NamedTuple):
 
 
 class _Entry(NamedTuple):
-    operation: Operation
+    operations: Sequence[Operation]
+    event: NewEvent | None
     listener: CommitListener
+
+    @property
+    def graph_id(self) -> UUID:
+        return self.operations[0].graph_id
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(len(operation.update) for operation in self.operations)
 
 
 @dataclass(slots=True)
@@ -62,7 +74,6 @@ class LogWriter:
 
     def __init__(self, database: Database, new_id: Callable[[], UUID], settings: LogSettings = LogSettings()) -> None:  # noqa: B008 - an immutable tuple
         self.statistics = LogStatistics()
-        self._database = database
         self._new_id = new_id
         self._settings = settings
         self._queue: deque[_Entry] = deque()
@@ -72,12 +83,20 @@ class LogWriter:
         self._idle = asyncio.Event()
         self._idle.set()
         self._on_room: list[Callable[[], None]] = []
-        self._connection: asyncpg.Connection | None = None
+        self.leases = Leases(self._wake.set)
+        self._connection = LogConnection(database, self.leases, self._wake.set, timeout_s=settings.statement_timeout_s)
 
     def append(self, operation: Operation, listener: CommitListener) -> None:
         """Take `operation` for the next flush; `listener` hears of its commit, in order."""
-        self._queue.append(_Entry(operation, listener))
-        self._bytes += len(operation.update)
+        self.append_together((operation,), None, listener)
+
+    def append_together(
+        self, operations: Sequence[Operation], event: NewEvent | None, listener: CommitListener
+    ) -> None:
+        """Take `operations` of one graph, at least one, to be stored in one transaction with `event`, or not at all."""
+        entry = _Entry(operations, event, listener)
+        self._queue.append(entry)
+        self._bytes += entry.size_bytes
         self._wake.set()
         self._idle.clear()
 
@@ -98,7 +117,7 @@ class LogWriter:
     def oldest_uncommitted_at(self) -> datetime | None:
         """Return when the oldest operation that is not committed was accepted."""
         entries = self._in_flight or self._queue
-        return entries[0].operation.created_at if entries else None
+        return entries[0].operations[0].created_at if entries else None
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until everything taken is committed; return False if that takes longer than `timeout_s`."""
@@ -110,34 +129,50 @@ class LogWriter:
         return True
 
     async def run(self) -> None:
-        """Write flushes until cancelled; what is not committed by then was never acknowledged."""
+        """Write flushes and see to the leases until cancelled; what is not committed by then was never acknowledged."""
         clock = asyncio.get_running_loop().time
         try:
             while True:
                 await self._wake.wait()
                 started = clock()
+                self._wake.clear()
+                await self._see_to_leases()
                 await self._flush(self._take())
-                if not self._queue:
-                    self._wake.clear()
+                if self._queue:
+                    self._wake.set()
+                else:
                     self._idle.set()
                 await asyncio.sleep(started + self._settings.window_s - clock())
         finally:
-            self._drop_connection()
+            self._connection.drop()
+
+    async def _see_to_leases(self) -> None:
+        """Serve what is asked for, and have the leases again if the connection was lost; later, if that fails."""
+        if not (self.leases.has_requests or (self.leases.held and not self._connection.is_open)):
+            return
+        try:
+            connection = await self._connection.ready()
+            await self.leases.serve(connection, timeout_s=self._settings.statement_timeout_s)
+        except Exception as error:  # noqa: BLE001 - as for a flush
+            self._note_failure("leases could not be seen to, trying again", error, self._settings.retry_first_s)
+            await asyncio.sleep(self._settings.retry_first_s)
+            self._wake.set()
 
     def _take(self) -> list[_Entry]:
         batch: list[_Entry] = []
-        size_bytes = 0
-        while self._queue and len(batch) < self._settings.flush_operations and size_bytes < self._settings.flush_bytes:
+        operations = size_bytes = 0
+        while self._queue and operations < self._settings.flush_operations and size_bytes < self._settings.flush_bytes:
             entry = self._queue.popleft()
             batch.append(entry)
-            size_bytes += len(entry.operation.update)
+            operations += len(entry.operations)
+            size_bytes += entry.size_bytes
         self._in_flight = batch
         return batch
 
     async def _flush(self, batch: list[_Entry]) -> None:
-        while gone := await self._store([entry.operation for entry in batch]):
-            refused = [entry for entry in batch if entry.operation.graph_id in gone]
-            batch = [entry for entry in batch if entry.operation.graph_id not in gone]
+        while gone := await self._store(batch):
+            refused = [entry for entry in batch if entry.graph_id in gone]
+            batch = [entry for entry in batch if entry.graph_id not in gone]
             for listener, count in self._count_off(refused):
                 listener.refused(count)
         for listener, count in self._count_off(batch):
@@ -149,41 +184,46 @@ class LogWriter:
                 callback()
 
     def _count_off(self, entries: Sequence[_Entry]) -> Iterable[tuple[CommitListener, int]]:
-        self._bytes -= sum(len(entry.operation.update) for entry in entries)
-        return Counter(entry.listener for entry in entries).items()
+        self._bytes -= sum(entry.size_bytes for entry in entries)
+        counts: Counter[CommitListener] = Counter()
+        for entry in entries:
+            counts[entry.listener] += len(entry.operations)
+        return counts.items()
 
-    async def _store(self, operations: Sequence[Operation]) -> set[UUID]:
-        """Store `operations`; return the graphs that are gone, and store nothing then."""
-        if not operations:
+    async def _store(self, entries: Sequence[_Entry]) -> set[UUID]:
+        """Store `entries`; return the graphs that are gone or served elsewhere, and store nothing then."""
+        if not entries:
             return set()
         flush_id = self._new_id()
         wait_s = self._settings.retry_first_s
+        is_first = True
         while True:
             try:
-                return await self._attempt(flush_id, operations)
+                return await self._attempt(flush_id, entries, is_first=is_first)
             except Exception as error:  # noqa: BLE001 - a driver whose server dies raises anything; edits must outlive it
-                self._drop_connection()
-                self.statistics.retries += 1
-                _log.warning("flush failed, trying again", error=f"{type(error).__name__}: {error}", wait_s=wait_s)
+                self._note_failure("flush failed, trying again", error, wait_s)
+            is_first = False
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, self._settings.retry_most_s)
 
-    async def _attempt(self, flush_id: UUID, operations: Sequence[Operation]) -> set[UUID]:
+    async def _attempt(self, flush_id: UUID, entries: Sequence[_Entry], *, is_first: bool) -> set[UUID]:
         timeout_s = self._settings.statement_timeout_s
-        connection = self._connection
-        if connection is None:
-            connection = self._connection = await self._database.connect_log()
-            if await flush_exists(connection, flush_id, timeout_s=timeout_s):
-                return set()
+        connection = await self._connection.ready()
+        if not is_first and await flush_exists(connection, flush_id, timeout_s=timeout_s):
+            return set()
+        wanted = {entry.graph_id for entry in entries}
+        if not wanted <= self.leases.held:
+            return wanted - self.leases.held
+        operations = [operation for entry in entries for operation in entry.operations]
+        events = [entry.event for entry in entries if entry.event is not None]
         forget_old = self.statistics.flushes % self._settings.flushes_between_cleanups == 0
         try:
-            await write_flush(connection, flush_id, operations, forget_old=forget_old, timeout_s=timeout_s)
+            await write_flush(connection, flush_id, operations, events, forget_old=forget_old, timeout_s=timeout_s)
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name != "pk_crdt_flushes":
                 raise
             return set()  # an earlier attempt was committed after all
         except asyncpg.ForeignKeyViolationError:
-            wanted = {operation.graph_id for operation in operations}
             gone = wanted - await graphs_that_exist(connection, wanted, timeout_s=timeout_s)
             if not gone:
                 raise
@@ -192,7 +232,7 @@ class LogWriter:
         self.statistics.operations += len(operations)
         return set()
 
-    def _drop_connection(self) -> None:
-        if self._connection is not None:
-            self._connection.terminate()
-            self._connection = None
+    def _note_failure(self, what: str, error: Exception, wait_s: float) -> None:
+        self._connection.drop()
+        self.statistics.retries += 1
+        _log.warning(what, error=f"{type(error).__name__}: {error}", wait_s=wait_s)

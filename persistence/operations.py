@@ -14,7 +14,7 @@ from persistence.database import Database
 from persistence.errors import NotFoundError
 from persistence.locks import LockKind, graph_lock
 from persistence.ports import DocumentChunk
-from persistence.records import Operation
+from persistence.records import NewEvent, Operation
 
 BEGIN_FLUSH = """
     WITH flush AS (INSERT INTO crdt_flushes (flush_id) VALUES ($1))
@@ -57,11 +57,12 @@ async def write_flush(
     connection: asyncpg.Connection,
     flush_id: UUID,
     operations: Sequence[Operation],
+    events: Sequence[NewEvent],
     *,
     forget_old: bool,
     timeout_s: float,
 ) -> None:
-    """Store `operations` in their order and commit, all or none.
+    """Store `operations` and `events` in their order and commit, all or none.
 
     A second call with the same `flush_id` waits for the first and raises
     UniqueViolationError if that one was committed, so nothing is stored twice.

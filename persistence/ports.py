@@ -1,12 +1,12 @@
 """What live editing asks of the store, as narrow protocols."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from persistence.records import Operation
+from persistence.records import NewEvent, Operation
 
 
 class CommitListener(Protocol):
@@ -16,7 +16,7 @@ class CommitListener(Protocol):
         """The next `operations` of those appended, in order, are committed."""
 
     def refused(self, operations: int) -> None:
-        """The next `operations` of those appended will never be stored: their graph is gone."""
+        """The next `operations` of those appended will never be stored: their graph is gone, or served elsewhere."""
 
 
 class OperationLog(Protocol):
@@ -24,6 +24,11 @@ class OperationLog(Protocol):
 
     def append(self, operation: Operation, listener: CommitListener) -> None:
         """Take `operation` for the next flush; `listener` hears of its commit, in order."""
+
+    def append_together(
+        self, operations: Sequence[Operation], event: NewEvent | None, listener: CommitListener
+    ) -> None:
+        """Take `operations` of one graph, at least one, to be stored in one transaction with `event`, or not at all."""
 
     @property
     def is_full(self) -> bool:
@@ -34,6 +39,25 @@ class OperationLog(Protocol):
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until everything taken is committed; return False if that takes longer."""
+
+
+class GraphLeases(Protocol):
+    """Which graphs this node serves; no other node does at the same time."""
+
+    async def acquire(self, graph_id: UUID) -> None:
+        """Return once this node holds the graph's lease.
+
+        Raises GraphServedElsewhereError if another node keeps it, StoreUnavailableError if it cannot be known.
+        """
+
+    def release(self, graph_id: UUID) -> None:
+        """Let other nodes have the graph. Idempotent."""
+
+    def holds(self, graph_id: UUID) -> bool:
+        """Return whether this node may serve the graph."""
+
+    def when_lost(self, callback: Callable[[UUID], None]) -> None:
+        """Call back with every graph whose lease another node has taken from now on."""
 
 
 @dataclass(frozen=True, slots=True)

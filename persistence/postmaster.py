@@ -26,6 +26,7 @@ _SETTINGS = {
     "port": str(_PORT),
     "unix_socket_permissions": "0700",
     "max_connections": "60",
+    "max_locks_per_transaction": "512",  # leases: one lock for each graph that is open
     "shared_buffers": "128MB",
     "jit": "off",
     "logging_collector": "off",

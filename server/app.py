@@ -1,6 +1,7 @@
 """The composition root: which parts there are and how they hang together."""
 
 import asyncio
+import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from auth.policy import Principal
 from collab.edge import ConnectionReport, Edge, EdgeSettings
 from collab.hub import Hub, HubSettings
 from collab.room import Limits
+from collab.server_edits import MAX_SERVER_CLIENT_ID, ServerEdits
 from collab.websocket import Connection
 from persistence.database import Database
 from persistence.graphs import Graphs
@@ -30,6 +32,7 @@ from server.metrics import Metrics, oldest_unsaved_age_s
 from server.origin import ForeignRequestError
 from server.page import OpenRequestsOnly, SecurityHeaders, static_page
 from server.settings import Settings
+from server.workers import Workers
 from workspace.catalogue import Catalogue
 
 _log = structlog.get_logger("layercake")
@@ -57,6 +60,8 @@ class Services:
     log: LogWriter
     hub: Hub
     edge: Edge
+    edits: ServerEdits
+    workers: Workers
     documents: StoredDocuments
     catalogue: Catalogue
 
@@ -67,7 +72,7 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
     log = LogWriter(
         database, new_id, LogSettings(window_s=settings.log_window_s, buffer_bytes=settings.log_buffer_bytes)
     )
-    hub = Hub(documents, log, _hub_settings(settings))
+    hub = Hub(documents, log, log.leases, _hub_settings(settings))
     rows = Graphs(database)
     edge_settings = EdgeSettings(
         message_bytes=settings.message_bytes,
@@ -81,7 +86,22 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
         hub.forget_graph(graph_id)
 
     catalogue = Catalogue(Projects(database), rows, after_delete)
-    return Services(database, log, hub, edge, documents, catalogue)
+    workers = Workers()
+    edits = _server_edits(settings, hub, rows, workers)
+    return Services(database, log, hub, edge, edits, workers, documents, catalogue)
+
+
+def _server_edits(settings: Settings, hub: Hub, graphs: Graphs, workers: Workers) -> ServerEdits:
+    async def project_of(user_id: UUID, graph_id: UUID) -> UUID:
+        return (await graphs.read(user_id, graph_id)).project_id
+
+    return ServerEdits(
+        hub,
+        run=workers.run,
+        project_of=project_of,
+        new_client_id=lambda: secrets.randbelow(MAX_SERVER_CLIENT_ID) + 1,
+        timeout_s=settings.edit_timeout_s,
+    )
 
 
 def _hub_settings(settings: Settings) -> HubSettings:
@@ -90,7 +110,12 @@ def _hub_settings(settings: Settings) -> HubSettings:
         presence_window_s=settings.presence_window_s,
         waiting_bytes=settings.pending_bytes,
     )
-    return HubSettings(load_timeout_s=settings.load_timeout_s, idle_unload_s=settings.idle_unload_s, room=limits)
+    return HubSettings(
+        load_timeout_s=settings.load_timeout_s,
+        idle_unload_s=settings.idle_unload_s,
+        documents_bytes=settings.documents_bytes,
+        room=limits,
+    )
 
 
 def build_http(settings: Settings, services: Services, authenticate: Authenticator) -> FastAPI:
@@ -188,6 +213,7 @@ async def running(
         finally:
             is_stored = await _stop(settings, services, listener)
             await _end(tasks)
+            services.workers.close()
     if not is_stored:
         raise UnsavedEditsError(services.log.uncommitted_bytes)
 

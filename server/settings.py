@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     load_timeout_s: float = Field(30.0, gt=0, description="How long a graph may take to load.")
     idle_unload_s: float = Field(30.0, ge=0, description="How long a graph nobody has open stays in memory.")
 
+    documents_bytes: int = Field(
+        2 * 1024**3, ge=1024**2, description="Memory for the documents of open graphs; idle ones go first."
+    )
+    edit_timeout_s: float = Field(60.0, gt=0, description="How long an import into a live graph may take.")
+
     header_bytes: int = Field(32 * 1024, ge=1024, description="Largest HTTP request head.")
     request_timeout_s: float = Field(
         10.0, gt=0, description="How long a request's head, or the next part of its body, may take to arrive."

@@ -32,18 +32,22 @@ def free_port() -> int:
 
 
 class Server:
-    """`layercake serve` on one folder and one port, across its deaths.
+    """`layercake serve` on one folder and one port, across its deaths; on a database of its own unless one is named.
 
     Everything the processes wrote to standard error is in `log_path`.
     """
 
-    def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, environment: dict[str, str] | None = None, database_url: str | None = None
+    ) -> None:
+        folder.mkdir(exist_ok=True)
         self.data_dir = folder / "data"
         self.log_path = folder / "server.log"
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}/sync"
         self._environment = {**os.environ, **(environment or {})}
+        self._store = ["--database-url", database_url] if database_url else ["--data-dir", str(self.data_dir)]
         self._process: asyncio.subprocess.Process | None = None
 
     @staticmethod
@@ -64,7 +68,7 @@ class Server:
                 COMMAND,
                 "serve",
                 "--open",
-                *("--host", "127.0.0.1", "--port", str(self.port), "--data-dir", str(self.data_dir)),
+                *("--host", "127.0.0.1", "--port", str(self.port), *self._store),
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -85,14 +85,19 @@ class Writer:
 class Load:
     """Several writers at one graph."""
 
-    def __init__(self, url: str, updates_per_s: float, seed: int) -> None:
-        self.writers = [Writer(url, f"w{number}", updates_per_s / WRITERS, seed + number) for number in range(WRITERS)]
+    def __init__(self, url: str, updates_per_s: float, seed: int, name: str) -> None:
+        self.writers = [
+            Writer(url, f"{name}{number}", updates_per_s / WRITERS, seed + number) for number in range(WRITERS)
+        ]
 
     @staticmethod
     @asynccontextmanager
-    async def running(url: str, updates_per_s: float, seed: int) -> AsyncIterator["Load"]:
-        """A load that runs until the context ends; then every client is gone, without a goodbye."""
-        load = Load(url, updates_per_s, seed)
+    async def running(url: str, updates_per_s: float, seed: int, name: str = "w") -> AsyncIterator["Load"]:
+        """A load that runs until the context ends; then every client is gone, without a goodbye.
+
+        Loads of one graph have different names, none with a digit at its end.
+        """
+        load = Load(url, updates_per_s, seed, name)
         async with asyncio.TaskGroup() as tasks:
             for writer in load.writers:
                 await writer.client.connect()

@@ -61,11 +61,15 @@ def operation(graph_id: UUID, update: bytes = b"\x00\x00", *, pending: bool = Fa
 
 
 @asynccontextmanager
-async def writing(database: Database, settings: LogSettings | None = None) -> AsyncIterator[LogWriter]:
-    """A log writer that runs."""
+async def writing(
+    database: Database, *graph_ids: UUID, settings: LogSettings | None = None
+) -> AsyncIterator[LogWriter]:
+    """A log writer that runs and holds the leases of these graphs."""
     log = LogWriter(database, new_id, settings or LogSettings())
     task = asyncio.create_task(log.run())
     try:
+        for graph_id in graph_ids:
+            await asyncio.wait_for(log.leases.acquire(graph_id), WAIT_S)
         yield log
     finally:
         task.cancel()
@@ -82,7 +86,7 @@ async def stored(url: str) -> list[asyncpg.Record]:
 
 async def test_LOG_1_what_is_reported_is_in_the_database_and_in_order(database: Database, database_url: str) -> None:
     graph_id, listener = await new_graph(database), Listener()
-    async with writing(database) as log:
+    async with writing(database, graph_id) as log:
         for number in range(300):
             log.append(operation(graph_id, b"%d" % number), listener)
         await listener.reaches(300)
@@ -95,7 +99,7 @@ async def test_LOG_1_what_is_reported_is_in_the_database_and_in_order(database: 
 async def test_LOG_1_nothing_is_reported_while_the_commit_waits(database: Database, database_url: str) -> None:
     graph_id, listener = await new_graph(database), Listener()
     blocker = await asyncpg.connect(database_url)
-    async with writing(database) as log:
+    async with writing(database, graph_id) as log:
         async with blocker.transaction():
             await blocker.execute("LOCK TABLE crdt_operations IN EXCLUSIVE MODE")
             log.append(operation(graph_id), listener)
@@ -112,7 +116,7 @@ async def test_LOG_1_nothing_is_reported_while_the_commit_waits(database: Databa
 
 async def test_LOG_2_what_arrives_together_is_committed_together(database: Database) -> None:
     first, second, listener = await new_graph(database), await new_graph(database), Listener()
-    async with writing(database) as log:
+    async with writing(database, first, second) as log:
         for _ in range(100):
             log.append(operation(first), listener)
             log.append(operation(second), listener)
@@ -123,7 +127,7 @@ async def test_LOG_2_what_arrives_together_is_committed_together(database: Datab
 async def test_LOG_3_a_lost_connection_delays_and_loses_nothing(database: Database, database_url: str) -> None:
     graph_id, listener = await new_graph(database), Listener()
     killer = await asyncpg.connect(database_url)
-    async with writing(database) as log:
+    async with writing(database, graph_id) as log:
         for number in range(200):
             log.append(operation(graph_id, b"%d" % number), listener)
             await asyncio.sleep(0)
@@ -155,7 +159,7 @@ async def test_LOG_4_a_commit_whose_answer_was_lost_is_not_stored_twice(
             raise ConnectionResetError("the answer was lost")
 
     monkeypatch.setattr(module, "write_flush", lose_the_answer)
-    async with writing(database) as log:
+    async with writing(database, graph_id) as log:
         for number in range(5):
             log.append(operation(graph_id, b"%d" % number), listener)
             await listener.reaches(number + 1)
@@ -167,7 +171,7 @@ async def test_LOG_5_the_log_is_full_from_its_bound_until_half_of_it(database: D
     graph_id, listener = await new_graph(database), Listener()
     blocker = await asyncpg.connect(database_url)
     room = asyncio.Event()
-    async with writing(database, LogSettings(buffer_bytes=1000)) as log:
+    async with writing(database, graph_id, settings=LogSettings(buffer_bytes=1000)) as log:
         async with blocker.transaction():
             await blocker.execute("LOCK TABLE crdt_operations IN EXCLUSIVE MODE")
             for _ in range(9):
@@ -183,11 +187,11 @@ async def test_LOG_5_the_log_is_full_from_its_bound_until_half_of_it(database: D
 
 
 async def test_LOG_6_a_graph_that_is_gone_does_not_hold_up_the_others(database: Database, database_url: str) -> None:
-    graph_id, here, gone = await new_graph(database), Listener(), Listener()
-    async with writing(database) as log:
+    graph_id, unknown, here, gone = await new_graph(database), new_id(), Listener(), Listener()
+    async with writing(database, graph_id, unknown) as log:
         for _ in range(3):
             log.append(operation(graph_id), here)
-            log.append(operation(new_id()), gone)
+            log.append(operation(unknown), gone)
         await here.reaches(3)
     assert here.heard == [("committed", 3)]
     assert gone.heard == [("refused", 3)]
@@ -207,7 +211,7 @@ async def read(database: Database, graph_id: UUID) -> tuple[list[bytes], list[by
 
 async def test_LOG_7_a_document_is_its_state_and_the_rows_after_it(database: Database, database_url: str) -> None:
     graph_id, listener = await new_graph(database), Listener()
-    async with writing(database) as log:
+    async with writing(database, graph_id) as log:
         for number in range(2500):
             log.append(operation(graph_id, b"%d" % number), listener)
         await listener.reaches(2500)
@@ -237,7 +241,7 @@ async def test_LOG_8_an_unknown_graph_and_a_database_that_is_away_are_no_empty_d
 
 async def test_LOG_9_an_update_that_waits_is_marked_until_its_turn_comes(database: Database, database_url: str) -> None:
     graph_id, listener = await new_graph(database), Listener()
-    async with writing(database) as log:
+    async with writing(database, graph_id) as log:
         log.append(operation(graph_id, b"waits", pending=True), listener)
         await listener.reaches(1)
         assert await read(database, graph_id) == ([b"waits"], [b"waits"])
@@ -253,7 +257,7 @@ async def test_LOG_10_a_flush_waits_for_whoever_holds_its_graph_exclusively(
 ) -> None:
     graph_id, listener = await new_graph(database), Listener()
     compaction = await asyncpg.connect(database_url)
-    async with writing(database) as log:
+    async with writing(database, graph_id) as log:
         async with compaction.transaction():
             await compaction.execute("SELECT pg_advisory_xact_lock($1)", graph_lock(graph_id, LockKind.FLUSH))
             log.append(operation(graph_id), listener)

@@ -3,7 +3,7 @@
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,8 +16,9 @@ from collab.document import LiveDocument
 from collab.room import Limits, Room
 from collab.session import Session
 from collab.wire import sync
+from persistence.errors import GraphServedElsewhereError
 from persistence.ports import CommitListener
-from persistence.records import Operation
+from persistence.records import NewEvent, Operation
 
 GRAPH = UUID(int=1)
 USER = UUID(int=2)
@@ -30,10 +31,18 @@ class HeldLog:
     def __init__(self) -> None:
         self.held: deque[tuple[Operation, CommitListener]] = deque()
         self.stored: list[Operation] = []
+        self.events: list[NewEvent] = []
         self.is_full = False
 
     def append(self, operation: Operation, listener: CommitListener) -> None:
         self.held.append((operation, listener))
+
+    def append_together(
+        self, operations: Sequence[Operation], event: NewEvent | None, listener: CommitListener
+    ) -> None:
+        self.events += [] if event is None else [event]
+        for operation in operations:
+            self.append(operation, listener)
 
     def commit(self, operations: int | None = None) -> None:
         for _ in range(len(self.held) if operations is None else operations):
@@ -47,6 +56,36 @@ class HeldLog:
     async def drain(self, timeout_s: float) -> bool:
         self.commit()
         return True
+
+
+class OneNode:
+    """Leases of a node, all of which it can have but those of `elsewhere`."""
+
+    def __init__(self) -> None:
+        self.held: list[UUID] = []
+        self.elsewhere: set[UUID] = set()
+        self._on_lost: list[Callable[[UUID], None]] = []
+
+    async def acquire(self, graph_id: UUID) -> None:
+        if graph_id in self.elsewhere:
+            raise GraphServedElsewhereError(graph_id)
+        self.held.append(graph_id)
+
+    def release(self, graph_id: UUID) -> None:
+        if graph_id in self.held:
+            self.held.remove(graph_id)
+
+    def holds(self, graph_id: UUID) -> bool:
+        return graph_id in self.held
+
+    def when_lost(self, callback: Callable[[UUID], None]) -> None:
+        self._on_lost.append(callback)
+
+    def lose(self, graph_id: UUID) -> None:
+        self.elsewhere.add(graph_id)
+        self.release(graph_id)
+        for callback in self._on_lost:
+            callback(graph_id)
 
 
 class Clock:

@@ -10,14 +10,14 @@ import pytest
 from pycrdt import Map
 
 from collab.document import PoisonedDocumentError
-from collab.hub import Hub, HubSettings
+from collab.hub import Hub, HubSettings, MemoryFullError
 from collab.room import Room
 from collab.session import Session
 from collab.wire.errors import MalformedError
-from persistence.errors import NotFoundError, StoreUnavailableError
+from persistence.errors import GraphServedElsewhereError, NotFoundError, StoreUnavailableError
 from persistence.ports import DocumentChunk
 from tests.unit.documents import recorded
-from tests.unit.rooms import GRAPH, START, USER, HeldLog
+from tests.unit.rooms import GRAPH, START, USER, HeldLog, OneNode
 
 
 class SlowStore:
@@ -62,7 +62,7 @@ def session(number: int = 1) -> Session:
 
 async def test_HUB_1_everyone_who_opens_a_graph_at_once_shares_one_load() -> None:
     store = SlowStore()
-    hub = Hub(store, HeldLog())
+    hub = Hub(store, HeldLog(), OneNode())
     waiting = [asyncio.create_task(hub.open(GRAPH)) for _ in range(200)]
     await asyncio.sleep(0)
     store.answer.set()
@@ -76,7 +76,7 @@ async def test_HUB_1_one_who_asks_just_as_the_load_ends_finds_the_room() -> None
     """Between the end of the load and its waiters, a join may come; it must not wait for what is over."""
     store = SlowStore()
     store.answer.set()
-    hub = Hub(store, HeldLog())
+    hub = Hub(store, HeldLog(), OneNode())
     joins: list[asyncio.Task[Room]] = []
 
     async def join_at_every_turn() -> None:
@@ -92,7 +92,7 @@ async def test_HUB_1_one_who_asks_just_as_the_load_ends_finds_the_room() -> None
 async def test_HUB_2_a_failed_load_refuses_all_who_waited_and_the_next_tries_again() -> None:
     store = SlowStore()
     store.failure = StoreUnavailableError("away")
-    hub = Hub(store, HeldLog())
+    hub = Hub(store, HeldLog(), OneNode())
     waiting = [asyncio.create_task(hub.open(GRAPH)) for _ in range(10)]
     store.answer.set()
     results = await asyncio.gather(*waiting, return_exceptions=True)
@@ -104,7 +104,7 @@ async def test_HUB_2_a_failed_load_refuses_all_who_waited_and_the_next_tries_aga
 
 
 async def test_HUB_2_a_load_that_takes_too_long_is_refused_not_empty() -> None:
-    hub = Hub(SlowStore(), HeldLog(), HubSettings(load_timeout_s=0.01))
+    hub = Hub(SlowStore(), HeldLog(), OneNode(), HubSettings(load_timeout_s=0.01))
     with pytest.raises(StoreUnavailableError):
         await hub.open(GRAPH)
     assert hub.live(GRAPH) is None
@@ -112,7 +112,7 @@ async def test_HUB_2_a_load_that_takes_too_long_is_refused_not_empty() -> None:
 
 async def test_HUB_4_one_who_gives_up_waiting_does_not_stop_the_others() -> None:
     store = SlowStore()
-    hub = Hub(store, HeldLog())
+    hub = Hub(store, HeldLog(), OneNode())
     first, second = asyncio.create_task(hub.open(GRAPH)), asyncio.create_task(hub.open(GRAPH))
     await asyncio.sleep(0)
     first.cancel()
@@ -126,7 +126,7 @@ async def test_HUB_3_a_room_goes_when_idle_but_not_before_all_is_committed() -> 
     doc.get("map", type=Map)["k"] = 1
     store, log = SlowStore(), HeldLog()
     store.answer.set()
-    hub = Hub(store, log, HubSettings(idle_unload_s=10))
+    hub = Hub(store, log, OneNode(), HubSettings(idle_unload_s=10))
     room = await hub.open(GRAPH)
     visitor = session()
     hub.join(room, visitor)
@@ -149,14 +149,12 @@ async def test_HUB_1_opened_edited_closed_and_reopened_at_random_there_is_one_li
     chance = random.Random(seed)
     store, log = SlowStore(), HeldLog()
     store.answer.set()
-    hub = Hub(store, log, HubSettings(idle_unload_s=0))
-    seen: set[int] = set()
+    hub = Hub(store, log, OneNode(), HubSettings(idle_unload_s=0))
 
     async def visit(number: int) -> None:
         for _ in range(5):
             room = await hub.open(GRAPH)
             assert hub.live(GRAPH) is room
-            seen.add(id(room))
             visitor = session(number)
             hub.join(room, visitor)
             for _ in range(chance.randrange(4)):
@@ -168,13 +166,13 @@ async def test_HUB_1_opened_edited_closed_and_reopened_at_random_there_is_one_li
     async with asyncio.timeout(30), asyncio.TaskGroup() as visits:
         for number in range(50):
             visits.create_task(visit(number))
-    assert len(seen) == len(set(seen))
+    assert store.opened == hub.statistics.loads > 1
 
 
 async def test_HUB_2_a_discarded_room_closes_its_sessions_and_the_next_join_loads_again() -> None:
     store = SlowStore()
     store.answer.set()
-    hub = Hub(store, HeldLog())
+    hub = Hub(store, HeldLog(), OneNode())
     room = await hub.open(GRAPH)
     visitor = session()
     hub.join(room, visitor)
@@ -191,7 +189,7 @@ async def test_HUB_1_a_room_given_up_does_not_end_the_one_that_follows_it() -> N
     """Its sessions leave late; neither a tick nor the new room may mind."""
     store = SlowStore()
     store.answer.set()
-    hub = Hub(store, HeldLog(), HubSettings(idle_unload_s=0))
+    hub = Hub(store, HeldLog(), OneNode(), HubSettings(idle_unload_s=0))
     old, first, second = await hub.open(GRAPH), session(1), session(2)
     hub.join(old, first)
     hub.forget_graph(GRAPH)
@@ -209,7 +207,7 @@ async def test_HUB_1_what_a_room_that_was_given_up_took_in_is_committed_before_t
     doc.get("map", type=Map)["k"] = 1
     store, log = SlowStore(), HeldLog()
     store.answer.set()
-    hub = Hub(store, log)
+    hub = Hub(store, log, OneNode())
     room, visitor = await hub.open(GRAPH), session()
     hub.join(room, visitor)
     room.receive_update(visitor, updates[0], 0.0, START)
@@ -227,7 +225,7 @@ async def test_HUB_1_what_a_room_that_was_given_up_took_in_is_committed_before_t
 
 async def test_HUB_2_a_graph_deleted_while_it_loads_is_not_joined() -> None:
     store = SlowStore()
-    hub = Hub(store, HeldLog())
+    hub = Hub(store, HeldLog(), OneNode())
     opening = asyncio.create_task(hub.open(GRAPH))
     await asyncio.sleep(0)
     hub.forget_graph(GRAPH)
@@ -242,7 +240,7 @@ async def test_ROOM_11_an_update_that_brought_a_document_down_is_not_applied_aga
     doc.get("map", type=Map)["k"] = 1
     store = SlowStore()
     store.answer.set()
-    hub = Hub(store, HeldLog())
+    hub = Hub(store, HeldLog(), OneNode())
     room, visitor = await hub.open(GRAPH), session()
     hub.join(room, visitor)
     hub.poisoned(room, PoisonedDocumentError(updates[0], "test"))
@@ -255,8 +253,124 @@ async def test_ROOM_11_an_update_that_brought_a_document_down_is_not_applied_aga
 async def test_ROOM_11_the_updates_that_brought_documents_down_are_bounded_in_bytes() -> None:
     store = SlowStore()
     store.answer.set()
-    hub = Hub(store, HeldLog(), HubSettings(banned_bytes=10_000))
+    hub = Hub(store, HeldLog(), OneNode(), HubSettings(banned_bytes=10_000))
     bad = [b"\x00" * 1_000 + bytes((number,)) for number in range(10)]
     for update in bad:
         hub.poisoned(await hub.open(GRAPH), PoisonedDocumentError(update, "test"))
     assert list(hub._banned) == bad[-4:]
+
+
+def large_chunk() -> DocumentChunk:
+    """A document that counts as about two megabytes of memory."""
+    doc, updates = recorded(5)
+    doc.get("map", type=Map)["k"] = "x" * 120_000
+    return DocumentChunk(tuple(updates))
+
+
+async def test_HUB_7_of_the_rooms_nobody_uses_the_one_used_longest_ago_goes_first() -> None:
+    store = SlowStore(large_chunk())
+    store.answer.set()
+    leases = OneNode()
+    hub = Hub(store, HeldLog(), leases, HubSettings(documents_bytes=6_000_000))
+    graphs = [UUID(int=number) for number in range(1, 5)]
+    for number, graph_id in enumerate(graphs[:3]):
+        room, visitor = await hub.open(graph_id), session(number)
+        hub.join(room, visitor)
+        hub.leave(room, visitor, now=float(-number))
+    await hub.open(graphs[3])
+    assert [hub.live(graph_id) is not None for graph_id in graphs] == [True, True, False, True]
+    assert hub.statistics.evictions == 1
+    assert set(leases.held) == {graphs[0], graphs[1], graphs[3]}, "its lease went with it"
+
+
+async def test_HUB_7_documents_in_use_stay_and_a_further_one_is_refused() -> None:
+    store = SlowStore(large_chunk())
+    store.answer.set()
+    hub = Hub(store, HeldLog(), OneNode(), HubSettings(documents_bytes=6_000_000))
+    for number in range(1, 4):
+        hub.join(await hub.open(UUID(int=number)), session(number))
+    with pytest.raises(MemoryFullError, match="6000000"):
+        await hub.open(UUID(int=4))
+    assert len(hub.rooms) == 3
+
+
+async def test_HUB_7_what_was_deleted_does_not_count_for_long() -> None:
+    doc, updates = recorded(5)
+    for _ in range(3):
+        doc.get("map", type=Map)["k"] = "x" * 120_000
+    doc.get("map", type=Map)["k"] = 1
+    store = SlowStore(DocumentChunk(tuple(updates)))
+    store.answer.set()
+    hub = Hub(store, HeldLog(), OneNode(), HubSettings(documents_bytes=6_000_000))
+    hub.join(await hub.open(GRAPH), session())
+    with pytest.raises(MemoryFullError):
+        await hub.open(UUID(int=4))
+    hub.look_over(now=0.0)
+    assert hub.documents_bytes < 100_000
+    await hub.open(UUID(int=4))
+
+
+async def test_HUB_8_a_room_exists_only_with_its_lease() -> None:
+    store, leases = SlowStore(), OneNode()
+    store.answer.set()
+    hub = Hub(store, HeldLog(), leases, HubSettings(idle_unload_s=0))
+    leases.elsewhere.add(GRAPH)
+    with pytest.raises(GraphServedElsewhereError):
+        await hub.open(GRAPH)
+    assert store.opened == 0, "nothing is read before the lease is had"
+    leases.elsewhere.clear()
+    await hub.open(GRAPH)
+    assert leases.held == [GRAPH]
+    hub.look_over(now=1e9)
+    assert leases.held == []
+
+
+async def test_HUB_8_a_failed_load_gives_the_lease_back() -> None:
+    store, leases = SlowStore(), OneNode()
+    store.failure = StoreUnavailableError("away")
+    store.answer.set()
+    hub = Hub(store, HeldLog(), leases)
+    with pytest.raises(StoreUnavailableError):
+        await hub.open(GRAPH)
+    assert leases.held == []
+
+
+async def test_HUB_8_a_lease_lost_while_its_graph_loads_refuses_the_join() -> None:
+    store, leases = SlowStore(), OneNode()
+    hub = Hub(store, HeldLog(), leases)
+    opening = asyncio.create_task(hub.open(GRAPH))
+    await asyncio.sleep(0)
+    leases.lose(GRAPH)
+    store.answer.set()
+    with pytest.raises(GraphServedElsewhereError):
+        await opening
+    assert hub.live(GRAPH) is None
+
+
+async def test_HUB_8_a_lost_lease_closes_the_room_and_what_it_took_in_is_waited_for() -> None:
+    doc, updates = recorded(5)
+    doc.get("map", type=Map)["k"] = 1
+    store, log, leases = SlowStore(), HeldLog(), OneNode()
+    store.answer.set()
+    hub = Hub(store, log, leases)
+    room, visitor = await hub.open(GRAPH), session()
+    hub.join(room, visitor)
+    room.receive_update(visitor, updates[0], 0.0, START)
+    leases.lose(GRAPH)
+    assert visitor.peer.closed == 4503  # type: ignore[attr-defined]
+    assert hub.live(GRAPH) is None
+
+
+async def test_HUB_8_a_room_given_up_keeps_its_lease_until_all_it_took_in_is_committed() -> None:
+    doc, updates = recorded(5)
+    doc.get("map", type=Map)["k"] = 1
+    store, log, leases = SlowStore(), HeldLog(), OneNode()
+    store.answer.set()
+    hub = Hub(store, log, leases)
+    room, visitor = await hub.open(GRAPH), session()
+    hub.join(room, visitor)
+    room.receive_update(visitor, updates[0], 0.0, START)
+    hub.forget_graph(GRAPH)
+    assert leases.held == [GRAPH]
+    log.commit()
+    assert leases.held == []

@@ -1,0 +1,147 @@
+"""Edits that the server makes for somebody while people edit: built aside, committed, then applied and sent.
+
+The other way round than a person's edit: nobody else holds it, so nobody may see it before it is durable.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+from weakref import WeakValueDictionary
+
+from collab.document import PoisonedDocumentError
+from collab.hub import SERVED_ELSEWHERE, Hub
+from collab.room import Room
+from persistence.document import DocumentUpdate, ServerEdit
+from persistence.errors import GraphServedElsewhereError, NotFoundError, StoreError, StoreUnavailableError
+from persistence.records import NewEvent, Operation
+
+SERVER_SESSION_ID = "server"
+"""Stands where the session would be for operations that no connection brought."""
+
+MAX_SERVER_CLIENT_ID = 2**16 - 1
+"""Ids of people's clients are random 32 bit numbers: in a true conflict theirs, the higher one, wins."""
+
+Build = Callable[[bytes, int], ServerEdit]
+
+
+@dataclass(slots=True)
+class ServerEdits:
+    """The live editor of this node. One edit of a graph is made at a time.
+
+    `run(build, document, client_id)` calls `build` where it holds nobody up. `new_client_id` gives random
+    numbers from 1 to MAX_SERVER_CLIENT_ID, so that an id whose edits were lost with a disk is hardly used again.
+    `project_of(user_id, graph_id)` tells where an event belongs.
+    """
+
+    hub: Hub
+    run: Callable[[Build, bytes, int], Awaitable[ServerEdit]]
+    project_of: Callable[[UUID, UUID], Awaitable[UUID]]
+    new_client_id: Callable[[], int]
+    timeout_s: float
+    _turns: WeakValueDictionary[UUID, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+    async def edit(self, user_id: UUID, graph_id: UUID, event_type: str | None, build: Build) -> Mapping[str, Any]:
+        """Change a graph's document and return the summary of `build` (`workspace.ports.LiveEditor`).
+
+        Raises StoreUnavailableError if all of that takes longer than `timeout_s`; what was handed to the log by
+        then is committed and applied all the same. So it is if this is cancelled.
+        """
+        turn = self._turns.setdefault(graph_id, asyncio.Lock())
+        try:
+            async with asyncio.timeout(self.timeout_s), turn:
+                room = await self.hub.open(graph_id)
+                self.hub.hold(room)
+                try:
+                    return await self._edit(room, user_id, event_type, build)
+                finally:
+                    self.hub.let_go(room, asyncio.get_running_loop().time())
+        except TimeoutError:
+            raise StoreUnavailableError(f"the edit took longer than {self.timeout_s} s; it may follow") from None
+
+    async def _edit(self, room: Room, user_id: UUID, event_type: str | None, build: Build) -> Mapping[str, Any]:
+        edit = await self.run(build, room.document.difference({}), self._unused_client_id(room))
+        if not edit.updates:
+            return edit.summary
+        event = None
+        if event_type is not None:
+            project_id = await self.project_of(user_id, room.graph_id)
+            event = NewEvent(room.graph_id, event_type, edit.summary, user_id, project_id)
+        if room.close_code is not None:
+            raise _closed(room)
+        failure = await asyncio.shield(self._commit(room, user_id, edit.updates, event))
+        if failure is not None:
+            raise failure
+        return edit.summary
+
+    def _commit(
+        self, room: Room, user_id: UUID, updates: Sequence[DocumentUpdate], event: NewEvent | None
+    ) -> asyncio.Future[StoreError | None]:
+        now = datetime.now(UTC)
+        operations = [_operation(room.graph_id, user_id, update, now) for update in updates]
+        ending = _Ending(self.hub, room, deque(update.data for update in updates))
+        self.hub.hold(room)  # until it is applied, whoever still waits for that
+        room.record_server_edit(operations, event, ending.begin)
+        return ending.done
+
+    def _unused_client_id(self, room: Room) -> int:
+        while (client_id := self.new_client_id()) in room.document.state_vector:
+            pass
+        return client_id
+
+
+class _Ending:
+    """The part of an edit that follows its commit: applied update by update, so that nobody is held up."""
+
+    def __init__(self, hub: Hub, room: Room, left: deque[bytes]) -> None:
+        self._hub = hub
+        self._room = room
+        self._left = left
+        self._loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[StoreError | None] = self._loop.create_future()
+
+    def begin(self) -> None:
+        """Apply what was committed; or end, if it was refused."""
+        if self._room.is_refused:
+            self._end(_closed(self._room))
+        else:
+            self._apply_next()
+
+    def _apply_next(self) -> None:
+        try:
+            self._room.apply_committed(self._left.popleft(), self._loop.time())
+        except PoisonedDocumentError as error:
+            self._hub.poisoned(self._room, error)  # it is loaded again, with the edit, which is in the log
+        if self._left:
+            self._loop.call_soon(self._apply_next)
+        else:
+            self._end(None)
+
+    def _end(self, failure: StoreError | None) -> None:
+        self._hub.let_go(self._room, self._loop.time())
+        self.done.set_result(failure)
+
+
+def _closed(room: Room) -> StoreError:
+    """Return why nothing can be changed in a room that was given up."""
+    if room.close_code == SERVED_ELSEWHERE:
+        return GraphServedElsewhereError(room.graph_id)
+    if room.is_refused:
+        return NotFoundError("graph", room.graph_id)
+    return StoreUnavailableError("the graph is being loaded again")
+
+
+def _operation(graph_id: UUID, user_id: UUID, update: DocumentUpdate, now: datetime) -> Operation:
+    return Operation(
+        graph_id=graph_id,
+        update=update.data,
+        vector_clock=update.vector_clock,
+        user_id=user_id,
+        session_id=SERVER_SESSION_ID,
+        client_id=str(update.client_id),
+        created_at=now,
+        applied_at=now,
+    )

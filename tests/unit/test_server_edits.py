@@ -1,0 +1,180 @@
+"""EDIT-1 to EDIT-5: what the server changes for somebody, while others edit."""
+
+import asyncio
+from functools import partial
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from pycrdt import Doc, Map, TransactionEvent
+
+from collab.hub import Hub
+from collab.server_edits import Build, ServerEdits
+from persistence.document import DocumentUpdate, ServerEdit
+from persistence.errors import GraphServedElsewhereError, NotFoundError, StoreUnavailableError
+from persistence.ports import DocumentChunk
+from tests.clients.eventually import eventually
+from tests.unit.rooms import GRAPH, USER, Client, Clock, HeldLog, OneNode
+from tests.unit.test_hub import SlowStore
+
+PROJECT = uuid4()
+WAIT_S = 10
+
+
+def put(document: bytes, client_id: int, *, keys: tuple[str, ...]) -> ServerEdit:
+    """Set each of `keys` to the name of the server's client, one update each."""
+    doc: Doc[Any] = Doc(client_id=client_id)
+    doc.apply_update(document)
+    updates: list[DocumentUpdate] = []
+
+    def take(event: TransactionEvent) -> None:
+        updates.append(DocumentUpdate(event.update, client_id, f'{{"{client_id}":{len(updates) + 1}}}', 1))
+
+    doc.observe(take)
+    for key in keys:
+        doc.get("m", type=Map)[key] = "server"
+    return ServerEdit(tuple(updates), {"set": len(updates)})
+
+
+class Node:
+    """A hub whose log commits when told to, and its live editor."""
+
+    def __init__(self) -> None:
+        self.store = SlowStore(DocumentChunk(()))
+        self.store.answer.set()
+        self.log, self.leases = HeldLog(), OneNode()
+        self.hub = Hub(self.store, self.log, self.leases)
+        self.client_ids = iter([7, 7, 8, 9])
+        self.edits = ServerEdits(self.hub, self._run, self._project_of, lambda: next(self.client_ids), timeout_s=WAIT_S)
+        self.built: list[int] = []
+
+    async def _run(self, build: Build, document: bytes, client_id: int) -> ServerEdit:
+        await asyncio.sleep(0)
+        self.built.append(client_id)
+        return build(document, client_id)
+
+    async def _project_of(self, user_id: UUID, graph_id: UUID) -> UUID:
+        assert (user_id, graph_id) == (USER, GRAPH)
+        return PROJECT
+
+    async def client(self, number: int, *, read_only: bool = False) -> Client:
+        room = await self.hub.open(GRAPH)
+        client = Client(number, room, Clock(), read_only)
+        self.hub.join(room, client.session)
+        client.room.answer_step1(client.session, client.doc.get_state())
+        client.read()
+        return client
+
+    def edit(self, *keys: str) -> "asyncio.Task[Any]":
+        return asyncio.create_task(self.edits.edit(USER, GRAPH, "graph.edited", partial(put, keys=keys)))
+
+    async def until_held(self, operations: int = 1) -> None:
+        async def held() -> int:
+            return len(self.log.held)
+
+        await eventually(held, lambda count: count == operations, WAIT_S)
+
+
+def values(doc: Doc[Any]) -> dict[str, Any]:
+    read: dict[str, Any] = doc.get("m", type=Map).to_py() or {}
+    return read
+
+
+async def test_EDIT_1_nobody_sees_it_before_it_is_committed_and_everybody_after() -> None:
+    node = Node()
+    writer, reader = await node.client(1), await node.client(2, read_only=True)
+    editing = node.edit("a", "b")
+    await node.until_held(2)
+    writer.read()
+    assert (values(writer.doc), editing.done()) == ({}, False)
+    node.log.commit()
+    assert await editing == {"set": 2}
+    for client in (writer, reader):
+        client.room.flush(0.0)
+        node.log.commit()
+        client.read()
+        assert values(client.doc) == {"a": "server", "b": "server"}
+    (event,) = node.log.events
+    assert (event.stream_id, event.event_type, event.payload) == (GRAPH, "graph.edited", {"set": 2})
+    assert (event.user_id, event.project_id) == (USER, PROJECT)
+
+
+async def test_EDIT_1_one_that_changes_nothing_is_not_stored() -> None:
+    node = Node()
+    assert await node.edit() == {"set": 0}
+    assert (list(node.log.held), node.log.events) == ([], [])
+
+
+async def test_EDIT_2_in_a_true_conflict_the_persons_edit_wins() -> None:
+    node = Node()
+    writer = await node.client(1)
+    editing = node.edit("a")
+    await node.until_held()
+    writer.doc.get("m", type=Map)["a"] = "person"
+    writer.push()
+    node.log.commit()
+    await editing
+    writer.room.flush(0.0)
+    writer.read()
+    assert values(writer.doc) == {"a": "person"}
+    assert values(writer.room.document.doc) == {"a": "person"}
+
+
+async def test_EDIT_2_each_edit_is_made_by_a_client_nobody_was_before() -> None:
+    node = Node()
+    first, second = node.edit("a"), node.edit("b")
+    await node.until_held()
+    assert node.built == [7], "one at a time"
+    node.log.commit()
+    await first
+    await node.until_held()
+    node.log.commit()
+    await second
+    assert node.built == [7, 8]
+
+
+async def test_EDIT_3_one_that_is_refused_by_the_log_leaves_nothing() -> None:
+    node = Node()
+    editing = node.edit("a")
+    await node.until_held()
+    _, listener = node.log.held.popleft()
+    listener.refused(1)
+    with pytest.raises(NotFoundError):
+        await editing
+
+
+async def test_EDIT_3_one_whose_graph_moved_to_another_node_says_so() -> None:
+    node = Node()
+    await node.client(1)
+    editing = node.edit("a")
+    await node.until_held()
+    node.leases.lose(GRAPH)
+    _, listener = node.log.held.popleft()
+    listener.refused(1)
+    with pytest.raises(GraphServedElsewhereError):
+        await editing
+    with pytest.raises(GraphServedElsewhereError):
+        await node.edit("b")
+
+
+async def test_EDIT_4_one_that_was_handed_to_the_log_follows_even_if_nobody_waits_for_it() -> None:
+    node = Node()
+    room = await node.hub.open(GRAPH)
+    editing = node.edit("a")
+    await node.until_held()
+    editing.cancel()
+    await asyncio.gather(editing, return_exceptions=True)
+    node.hub.look_over(1e9)
+    assert node.hub.live(GRAPH) is room, "a graph with an edit under way stays"
+    node.log.commit()
+    assert values(room.document.doc) == {"a": "server"}
+    await asyncio.sleep(0)
+    node.hub.look_over(1e12)
+    assert node.hub.live(GRAPH) is None
+
+
+async def test_EDIT_4_one_that_takes_too_long_is_not_called_done() -> None:
+    node = Node()
+    node.edits.timeout_s = 0.05
+    with pytest.raises(StoreUnavailableError, match=r"0\.05 s"):
+        await node.edit("a")
