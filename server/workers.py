@@ -5,6 +5,9 @@ pycrdt and orjson hold the interpreter's lock while they work, so a thread would
 
 import asyncio
 import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -26,10 +29,12 @@ class Workers:
         what runs already.
         """
         loop = asyncio.get_running_loop()
+        pool = self._started()
         try:
-            return await loop.run_in_executor(self._started(), function, *arguments)
+            return await loop.run_in_executor(pool, function, *arguments)
         except BrokenProcessPool:
-            self._pool = None
+            if self._pool is pool:
+                self._pool = None
             return await loop.run_in_executor(self._started(), function, *arguments)
 
     def close(self) -> None:
@@ -43,5 +48,20 @@ class Workers:
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
             # Not fork: a copy of the server's sockets would keep its clients' connections open.
-            self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+            self._pool = ProcessPoolExecutor(
+                1, multiprocessing.get_context("spawn"), initializer=_live_and_die_with_the_server
+            )
         return self._pool
+
+
+def _live_and_die_with_the_server() -> None:
+    """Leave Ctrl-C to the server, and end when it is gone, however it ended: the pool alone would wait for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_server, name="end with the server", daemon=True).start()
+
+
+def _end_with_the_server() -> None:
+    server = multiprocessing.parent_process()
+    assert server is not None
+    server.join()
+    os._exit(1)

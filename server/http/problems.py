@@ -13,7 +13,14 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from auth.errors import ForbiddenError
-from persistence.errors import ConflictError, InvalidValueError, NotFoundError, StoreUnavailableError
+from collab.hub import MemoryFullError
+from persistence.errors import (
+    ConflictError,
+    GraphServedElsewhereError,
+    InvalidValueError,
+    NotFoundError,
+    StoreUnavailableError,
+)
 from workspace.issues import TableErrors
 
 MEDIA_TYPE = "application/problem+json"
@@ -31,6 +38,8 @@ _CODES = {
     503: "unavailable",
 }
 """Codes of errors that only have a status; the phrases of the standard library change between versions."""
+
+_RETRY = {"Retry-After": str(RETRY_AFTER_S)}
 
 _log = structlog.get_logger("layercake.http")
 
@@ -140,8 +149,15 @@ def _tables(error: TableErrors) -> Response:
 
 def _unavailable(error: StoreUnavailableError) -> Response:
     _log.warning("store unavailable", reason=error.reason)
-    headers = {"Retry-After": str(RETRY_AFTER_S)}
-    return problem(503, "store_unavailable", "the database does not answer; try again", headers)
+    return problem(503, "store_unavailable", "the database does not answer; try again", _RETRY)
+
+
+def _served_elsewhere(error: GraphServedElsewhereError) -> Response:
+    return problem(503, "served_elsewhere", str(error), _RETRY)
+
+
+def _memory_full(error: MemoryFullError) -> Response:
+    return problem(503, "memory_full", str(error), _RETRY)
 
 
 def _invalid_request(error: RequestValidationError) -> Response:
@@ -171,6 +187,8 @@ _ANSWERS: Mapping[type[Exception], Callable[[Any], Response]] = {
     ConflictError: _conflict,
     InvalidValueError: _invalid_value,
     TableErrors: _tables,
+    GraphServedElsewhereError: _served_elsewhere,
+    MemoryFullError: _memory_full,
     StoreUnavailableError: _unavailable,
     RequestValidationError: _invalid_request,
     HTTPException: _http,
