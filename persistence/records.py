@@ -1,7 +1,7 @@
 """Rows as frozen objects: what the store hands out and takes in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -38,8 +38,36 @@ class Graph:
     name: str
     description: str | None
     graph_type: GraphType
+    parent_graph_id: UUID | None
     created_at: datetime
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BinnedProject(Project):
+    """A project in the bin, since `deleted_at`."""
+
+    deleted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BinnedGraph(Graph):
+    """A graph in the bin of its project, since `deleted_at`."""
+
+    deleted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a new graph comes from.
+
+    `event_type` is that of its first event, which carries `details` beside the row's own values;
+    `parent_graph_id` is the graph that it is a copy of.
+    """
+
+    event_type: str = "graph.created"
+    details: Mapping[str, Any] = field(default_factory=dict)
+    parent_graph_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +88,20 @@ class NewEvent:
     payload: Mapping[str, Any]
     user_id: UUID
     project_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that was done; `version` counts from 1 within its stream."""
+
+    id: int
+    stream_id: UUID
+    version: int
+    event_type: str
+    payload: Mapping[str, Any]
+    user_id: UUID
+    project_id: UUID | None
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
