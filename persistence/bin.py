@@ -16,7 +16,7 @@ PURGE_TIMEOUT_S = 300.0
 """How long the rows and the log of what is purged may take to delete."""
 
 
-class Bin:
+class BinnedRows:
     """What is in the bin, as the groups of its projects may see it; what is not counts as absent here."""
 
     def __init__(self, database: Database) -> None:

@@ -4,8 +4,7 @@ Each is appended in the transaction of the act it tells of, after the rows of th
 to a stream locks in the same order: first the entity, then its row in `event_streams`.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 from uuid import UUID
 
 import asyncpg
@@ -40,11 +39,11 @@ async def append_event(connection: asyncpg.Connection, event: NewEvent) -> int:
     return version
 
 
-def retitle_events(user_id: UUID, entity: Project | Graph, old: Mapping[str, Any]) -> Iterator[NewEvent]:
-    """Return an event for each of name and description that differs from `old`, with both values."""
+def retitle_events(user_id: UUID, entity: Project | Graph, row: asyncpg.Record) -> Iterator[NewEvent]:
+    """Return an event for each of name and description that differs from `old_…` in `row`, with both values."""
     kind, project_id = ("graph", entity.project_id) if isinstance(entity, Graph) else ("project", entity.id)
     for member, verb in (("name", "renamed"), ("description", "described")):
-        before, after = old[f"old_{member}"], getattr(entity, member)
+        before, after = row[f"old_{member}"], getattr(entity, member)
         if before != after:
             yield NewEvent(entity.id, f"{kind}.{verb}", {"old": before, "new": after}, user_id, project_id)
 

@@ -17,20 +17,28 @@ from collab.edge import ConnectionReport, Edge, EdgeSettings
 from collab.hub import Hub, HubSettings
 from collab.room import Limits
 from collab.websocket import Connection
+from persistence.bin import BinnedRows
 from persistence.database import Database
+from persistence.events import Events
 from persistence.graphs import Graphs
 from persistence.identifiers import new_id
 from persistence.log_writer import LogSettings, LogWriter
 from persistence.operations import StoredDocuments
 from persistence.projects import Projects
+from server.documents import Documents
 from server.door import Authenticator, Door, UnauthenticatedError, bearer
-from server.http import description, graphs, health, importing, problems, projects
+from server.http import bin as binned
+from server.http import copying, description, graphs, health, history, importing, problems, projects
 from server.listener import Listener, http_protocol
 from server.metrics import Metrics, oldest_unsaved_age_s
 from server.origin import ForeignRequestError
 from server.page import OpenRequestsOnly, SecurityHeaders, static_page
 from server.settings import Settings
+from server.workers import Workers
+from workspace.bin import Bin
 from workspace.catalogue import Catalogue
+from workspace.copying import Copies
+from workspace.history import History
 
 _log = structlog.get_logger("layercake")
 
@@ -59,6 +67,10 @@ class Services:
     edge: Edge
     documents: StoredDocuments
     catalogue: Catalogue
+    bin: Bin
+    copies: Copies
+    history: History
+    workers: Workers
 
 
 def build_services(settings: Settings, database: Database, authenticate: Authenticator) -> Services:
@@ -81,7 +93,20 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
         hub.forget_graph(graph_id)
 
     catalogue = Catalogue(Projects(database), rows, after_delete)
-    return Services(database, log, hub, edge, documents, catalogue)
+    workers = Workers()
+    whole = Documents(hub, documents, workers, settings.pending_bytes)
+    return Services(
+        database=database,
+        log=log,
+        hub=hub,
+        edge=edge,
+        documents=documents,
+        catalogue=catalogue,
+        bin=Bin(catalogue, BinnedRows(database)),
+        copies=Copies(catalogue, rows, whole, workers),
+        history=History(catalogue, Events(database)),
+        workers=workers,
+    )
 
 
 def _hub_settings(settings: Settings) -> HubSettings:
@@ -102,7 +127,10 @@ def build_http(settings: Settings, services: Services, authenticate: Authenticat
     metrics = Metrics(services.edge, services.hub, services.log)
     app.include_router(health.router(services.database.ping, age_s, settings.log_behind_s, metrics.text))
     app.include_router(projects.router(services.catalogue))
-    app.include_router(graphs.router(services.catalogue, _content_of(services)))
+    app.include_router(graphs.router(services.catalogue, _content_of(services), services.catalogue))
+    app.include_router(copying.router(services.copies))
+    app.include_router(binned.router(services.bin))
+    app.include_router(history.router(services.history))
     app.include_router(importing.router(services.catalogue))
     description.serve_description(app)
     app.mount("/", static_page())
@@ -187,6 +215,7 @@ async def running(
             yield listener
         finally:
             is_stored = await _stop(settings, services, listener)
+            services.workers.close()
             await _end(tasks)
     if not is_stored:
         raise UnsavedEditsError(services.log.uncommitted_bytes)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from persistence.database import Database
 from persistence.embedded import EmbeddedServer, attach
 from persistence.errors import SchemaMismatchError
+from persistence.events import Events
 from persistence.migrate import migrate, pending
 from server.settings import Settings
 
@@ -28,13 +29,21 @@ async def open_store(settings: Settings, *, serve: bool = False) -> AsyncIterato
         else:
             await check_schema(url)
         async with _opened(url, settings) as database:
+            if is_started:
+                await Events(database).make_partitions()
             yield database
 
 
 async def migrate_store(settings: Settings) -> tuple[str, ...]:
-    """Bring the database of `settings` to this version's schema; return the migrations that it lacked."""
+    """Bring the database of `settings` to this version's schema; return the migrations that it lacked.
+
+    Afterwards the partitions of the coming months are there, too.
+    """
     async with _server_url(settings, serve=False) as (url, _):
-        return await migrate(url)
+        applied = await migrate(url)
+        async with _opened(url, settings) as database:
+            await Events(database).make_partitions()
+        return applied
 
 
 @asynccontextmanager

@@ -37,7 +37,7 @@ class Copies:
         """Create a graph with the document of another as it is now, in the same project unless another is named.
 
         All that is applied is copied, deletions and what nobody knows included; updates that wait for others are
-        not. Raises NotFoundError, ForbiddenError, InvalidValueError for a bad name or if the source is purged meanwhile.
+        not. Raises NotFoundError, ForbiddenError, and InvalidValueError for a bad name or a source purged meanwhile.
         """
         source = await self._catalogue.graph(principal, graph_id)
         target_id = project_id or source.project_id
@@ -81,19 +81,16 @@ def _write_lineages(recorder: Recorder, source_id: UUID) -> None:
     while batch := list(islice(missing, _LINEAGES_PER_UPDATE)):
         with recorder.transaction(len(batch)):
             for entity, lineage_id in batch:
-                entity["lineage_id"] = str(lineage_id)
+                entity["lineage_id"] = lineage_id
 
 
-def _without_lineage(doc: Doc[Any], source_id: UUID) -> Iterator[tuple[Map[Any], UUID]]:
-    """Find the nodes and edges whose lineage another graph would read differently, and what it is."""
+def _without_lineage(doc: Doc[Any], source_id: UUID) -> Iterator[tuple[Map[Any], str]]:
+    """Find the nodes and edges that do not say their lineage themselves, and what it is."""
     with doc.transaction():
         for root in ("nodes", "edges"):
             for id_, entity in doc.get(root, type=Map).items():
                 if isinstance(entity, Map):
                     value = entity.get("lineage_id")
-                    lineage_id = effective_lineage(source_id, id_, value)
-                    if effective_lineage(_NO_GRAPH, id_, value) != lineage_id:
+                    lineage_id = str(effective_lineage(source_id, id_, value))
+                    if value != lineage_id:
                         yield entity, lineage_id
-
-
-_NO_GRAPH = UUID(int=0)

@@ -77,7 +77,7 @@ class GraphStore(Protocol):
 
 
 class BinStore(Protocol):
-    """What lies in the bin; `persistence.bin.Bin` says what each method promises."""
+    """What lies in the bin; `persistence.bin.BinnedRows` says what each method promises."""
 
     async def graphs(self, user_id: UUID, project_id: UUID) -> tuple[BinnedGraph, ...]: ...
     async def projects(self, user_id: UUID) -> tuple[tuple[BinnedProject, str], ...]: ...

@@ -11,8 +11,9 @@ from fastapi import APIRouter, Response
 from pycrdt import Doc
 from pydantic import BaseModel, ConfigDict
 
+from auth.policy import Principal
 from persistence.document import Edge, GraphContent, Layer, Node, read_content
-from persistence.records import Graph, GraphType
+from persistence.records import Graph, GraphType, Retitle
 from server.http.problems import describe
 from server.http.projects import Changes
 from server.http.requests import BoundedRoute, Caller, Description, Name
@@ -24,6 +25,12 @@ class ContentSource(Protocol):
 
     async def __call__(self, graph_id: UUID) -> Sequence[bytes]:
         """Return Yjs v1 updates that, applied in order to an empty document, make the graph as it is now."""
+
+
+class Renamer(Protocol):
+    """Renames and describes graphs, such as `workspace.renaming.Renaming`."""
+
+    async def change_graph(self, principal: Principal, graph_id: UUID, new: Retitle) -> Graph: ...
 
 
 class NewGraph(BaseModel):
@@ -44,6 +51,7 @@ class GraphBody(BaseModel):
     name: str
     description: str | None
     graph_type: GraphType
+    parent_graph_id: UUID | None
     created_at: datetime
     updated_at: datetime
 
@@ -62,9 +70,9 @@ class GraphDocument(GraphBody):
     layers: list[Layer]
 
 
-def router(catalogue: Catalogue, content: ContentSource) -> APIRouter:
+def router(catalogue: Catalogue, content: ContentSource, renamer: Renamer) -> APIRouter:
     """Return the routes of graphs."""
-    routes = _GraphRoutes(catalogue, content)
+    routes = _GraphRoutes(catalogue, content, renamer)
     api = APIRouter(tags=["graphs"], route_class=BoundedRoute, responses=describe(401, 404, 503))
     of_project, one = "/api/projects/{project_id}/graphs", "/api/graphs/{graph_id}"
     bad_body = describe(400, 403, 413, 422)
@@ -92,16 +100,17 @@ def router(catalogue: Catalogue, content: ContentSource) -> APIRouter:
         routes.delete,
         methods=["DELETE"],
         status_code=204,
-        summary="Delete a graph",
+        summary="Put a graph in the bin",
         responses=describe(403),
     )
     return api
 
 
 class _GraphRoutes:
-    def __init__(self, catalogue: Catalogue, content: ContentSource) -> None:
+    def __init__(self, catalogue: Catalogue, content: ContentSource, renamer: Renamer) -> None:
         self._catalogue = catalogue
         self._content = content
+        self._renamer = renamer
 
     async def create(self, project_id: UUID, body: NewGraph, caller: Caller) -> Graph:
         return await self._catalogue.create_graph(caller, project_id, body.name, body.graph_type, body.description)
@@ -116,7 +125,7 @@ class _GraphRoutes:
         return Response(body, media_type="application/json")
 
     async def change(self, graph_id: UUID, body: Changes, caller: Caller) -> Graph:
-        return await self._catalogue.change_graph(caller, graph_id, body.as_retitle())
+        return await self._renamer.change_graph(caller, graph_id, body.as_retitle())
 
     async def delete(self, graph_id: UUID, caller: Caller) -> None:
         await self._catalogue.delete_graph(caller, graph_id)
