@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+from persistence.backup import back_up, check_backup, restore
 from persistence.database import Database
 from persistence.embedded import EmbeddedServer, attach
 from persistence.errors import SchemaMismatchError
@@ -41,6 +43,25 @@ async def migrate_store(settings: Settings) -> tuple[str, ...]:
     """
     async with _server_url(settings, serve=False) as (url, _):
         applied = await migrate(url)
+        async with _opened(url, settings) as database:
+            await Events(database).make_partitions()
+        return applied
+
+
+async def back_up_store(settings: Settings, file: Path) -> None:
+    """Write the whole database of `settings` to `file`, whether a server runs on it or not. Raises StoreError."""
+    async with _server_url(settings, serve=False) as (url, _):
+        await back_up(url, file)
+
+
+async def restore_store(settings: Settings, file: Path) -> tuple[str, ...]:
+    """Make the database of `settings`, which is empty, one with what is in `file`; return the migrations `file` lacked.
+
+    Raises StoreError, DataDirectoryBusyError if a server runs on the folder.
+    """
+    dumped_from = await check_backup(file)
+    async with _server_url(settings, serve=True) as (url, _):
+        applied = await restore(url, file, dumped_from)
         async with _opened(url, settings) as database:
             await Events(database).make_partitions()
         return applied
