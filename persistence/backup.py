@@ -17,6 +17,8 @@ from persistence.translation import connecting, translate
 _TIMEOUT_S = 6 * 3600.0
 _QUESTION_TIMEOUT_S = 60.0
 _CONNECT_TIMEOUT_S = 15.0
+_FIRST_WITH_TRANSACTION_TIMEOUT = 17
+"""From here on pg_restore sets a parameter that older servers refuse."""
 
 IS_EMPTY = """
     SELECT NOT EXISTS (
@@ -109,7 +111,7 @@ async def _server_major(url: str) -> int:
 
 
 async def _program(name: str, server_major: int) -> str:
-    """Return the program of the lowest version that is not older than the server: of ours, Debian's or PATH's."""
+    """Return the program of the lowest version that fits the server: of Debian's, PATH's or ours."""
     found = shutil.which(name)
     candidates = [
         Path(f"/usr/lib/postgresql/{server_major}/bin/{name}"),

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from persistence.document import DocumentUpdate
+
 SYSTEM_USER_ID = UUID("00000000-0000-7000-8000-000000000001")
 """Owns what no person did."""
 
@@ -102,6 +104,43 @@ class Event:
     user_id: UUID
     project_id: UUID | None
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRow:
+    """What a project is, as it is moved to another database."""
+
+    id: UUID
+    name: str
+    description: str | None
+    plan_dag: Mapping[str, Any]
+    plan_dag_version: str
+    rules: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphRow:
+    """What a graph is without its document, as it is moved to another database."""
+
+    id: UUID
+    name: str
+    description: str | None
+    graph_type: GraphType
+    parent_graph_id: UUID | None
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class UnpackedGraph:
+    """A graph of an archive under its new id, and the updates that make its document.
+
+    `archived_id` is the id it had; those of `pending` wait for updates that never came.
+    """
+
+    row: GraphRow
+    archived_id: UUID
+    updates: tuple[DocumentUpdate, ...]
+    pending: tuple[DocumentUpdate, ...]
 
 
 @dataclass(frozen=True, slots=True)

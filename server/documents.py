@@ -1,12 +1,14 @@
 """Whole documents made of what is stored, by the rules of live editing: nothing that waits touches them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
 from collab.arrivals import Arrivals
-from collab.document import LiveDocument
+from collab.document import LiveDocument, PoisonedDocumentError
 from collab.hub import Hub
+from collab.wire.errors import MalformedError
+from collab.wire.update import walk
 from persistence.operations import StoredDocuments
 from persistence.ports import DocumentChunk
 from server.workers import Workers
@@ -26,6 +28,25 @@ def assemble(chunks: Sequence[DocumentChunk], pending_bytes: int) -> Assembled:
     for chunk in chunks:
         arrivals.load(chunk.updates, has_late=chunk.has_late)
     return Assembled(document.difference({}), tuple(arrivals.waiting))
+
+
+def check_document(document: bytes, pending: Sequence[bytes]) -> list[Mapping[int, int]]:
+    """Look over what comes from outside (`workspace.unarchiving.Check`): one whole document, and updates that wait.
+
+    Raises MalformedError, also for what yrs fails on in spite of the walk.
+    """
+    live = LiveDocument()
+    shape = walk(document)
+    if shape.has_gaps or live.missing(shape) is not None:
+        raise MalformedError("a part of it is missing")
+    try:
+        live.apply(document, shape)
+    except PoisonedDocumentError as error:
+        raise MalformedError(str(error)) from error
+    shapes = [walk(update) for update in pending]
+    if any(waiting.has_gaps for waiting in shapes):
+        raise MalformedError("an update that waits has gaps")
+    return [waiting.struct_ends for waiting in shapes]
 
 
 async def read_stored(documents: StoredDocuments, graph_id: UUID) -> list[DocumentChunk]:

@@ -33,9 +33,14 @@ class Catalogue:
 
         Raises ForbiddenError if there is none, InvalidValueError for a bad name.
         """
+        group_id = await self.group_for_new_project(principal)
+        return await self._projects.create(principal.id, group_id, name, description)
+
+    async def group_for_new_project(self, principal: Principal) -> UUID:
+        """Return the first group that the principal joined and may edit in. Raises ForbiddenError if there is none."""
         for group_id, role in await self._projects.groups_of(principal.id):
             if may(replace(principal, role=Role(role)), Action.EDIT):
-                return await self._projects.create(principal.id, group_id, name, description)
+                return group_id
         raise ForbiddenError(Action.EDIT, "group")
 
     async def projects(self, principal: Principal) -> tuple[Project, ...]:
