@@ -48,11 +48,12 @@ def archive(project_id: ProjectId, out: Out, data_dir: DataDir = None, database_
     with explained():
         settings = Settings.with_options(data_dir=data_dir, database_url=database_url)
         with new_file(out) as unfinished:
-            count = asyncio.run(_archive(settings, project_id, unfinished))
+            count = asyncio.run(archive_project(settings, project_id, unfinished))
         typer.echo(f"{out}: {count} graph(s), {out.stat().st_size} bytes")
 
 
-async def _archive(settings: Settings, project_id: UUID, file: Path) -> int:
+async def archive_project(settings: Settings, project_id: UUID, file: Path) -> int:
+    """Write a project to `file` and return how many graphs it has. Raises StoreError, NotFoundError."""
     async with open_store(settings) as database:
         catalogue = Catalogue(Projects(database), Graphs(database), nothing_is_live)
         await catalogue.authorise_project(OPERATOR, project_id, Action.READ)
@@ -72,11 +73,12 @@ def unarchive(
     """Make a new project of an archive: all of it, or nothing."""
     with explained():
         settings = Settings.with_options(data_dir=data_dir, database_url=database_url)
-        project, count = asyncio.run(_unarchive(settings, file, name))
+        project, count = asyncio.run(unarchive_project(settings, file, name))
         typer.echo(f"{project.id}  {project.name}: {count} graph(s)")
 
 
-async def _unarchive(settings: Settings, file: Path, name: str | None) -> tuple[ProjectRow, int]:
+async def unarchive_project(settings: Settings, file: Path, name: str | None) -> tuple[ProjectRow, int]:
+    """Store the project in `file` as a new one; return it and its number of graphs. Raises ArchiveError, StoreError."""
     with archives.opened(file) as opened:
         async with open_store(settings) as database:
             catalogue = Catalogue(Projects(database), Graphs(database), nothing_is_live)

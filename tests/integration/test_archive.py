@@ -23,7 +23,7 @@ from persistence.operations import StoredDocuments
 from persistence.projects import Projects
 from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Graph, Origin, Project
 from server.commands import app
-from server.commands.archiving import _archive, _unarchive
+from server.commands.archiving import archive_project, unarchive_project
 from server.documents import Assembled, assemble, check_document, read_stored
 from server.settings import Settings
 from tests.unit.documents import nested_arrays
@@ -85,7 +85,7 @@ def settings(database_url: str) -> Settings:
 async def file(settings: Settings, project: Project, tmp_path: Path) -> Path:
     """The archive of `project`."""
     path = tmp_path / "bridge.zip"
-    assert await _archive(settings, project.id, path) == 2
+    assert await archive_project(settings, project.id, path) == 2
     return path
 
 
@@ -100,7 +100,7 @@ def loaded(update: bytes) -> Doc[Any]:
 
 
 async def unarchived(settings: Settings, database: Database, file: Path) -> tuple[UUID, tuple[Graph, ...]]:
-    project, count = await _unarchive(settings, file, None)
+    project, count = await unarchive_project(settings, file, None)
     graphs = await Graphs(database).of_project(ME, project.id)
     assert len(graphs) == count
     return project.id, graphs
@@ -166,7 +166,7 @@ async def test_an_archive_of_what_was_unarchived_has_the_same_documents(
 ) -> None:
     """BACKUP-6: lineage is written once."""
     first, graphs = await unarchived(settings, database, file)
-    await _archive(settings, first, tmp_path / "second.zip")
+    await archive_project(settings, first, tmp_path / "second.zip")
     _, again = await unarchived(settings, database, tmp_path / "second.zip")
     for before, after in zip(graphs, again, strict=True):
         assert await assembled(database, after.id) == await assembled(database, before.id)
@@ -267,7 +267,7 @@ async def test_a_hostile_archive_changes_nothing(
     spoil(members)
     before = await Projects(database).of_user(ME)
     with pytest.raises(ArchiveError, match=reason):
-        await _unarchive(settings, written(members, tmp_path / "hostile.zip"), None)
+        await unarchive_project(settings, written(members, tmp_path / "hostile.zip"), None)
     assert await Projects(database).of_user(ME) == before
 
 
@@ -280,7 +280,7 @@ async def test_what_the_schema_refuses_changes_nothing(
     in_manifest(lambda manifest: manifest["graphs"][-1].update(name=name))(members)
     before = await Projects(database).of_user(ME)
     with pytest.raises(InvalidValueError):
-        await _unarchive(settings, written(members, tmp_path / "hostile.zip"), None)
+        await unarchive_project(settings, written(members, tmp_path / "hostile.zip"), None)
     assert await Projects(database).of_user(ME) == before
 
 
@@ -294,10 +294,10 @@ async def test_what_unpacks_to_more_than_the_bound_is_read_no_further(
     assert bomb.stat().st_size < 64 * 1024
     monkeypatch.setattr(archive, "MAX_DOCUMENT_BYTES", 1024 * 1024)
     with pytest.raises(ArchiveError, match="larger"):
-        await _unarchive(settings, bomb, None)
+        await unarchive_project(settings, bomb, None)
     monkeypatch.setattr(archive, "MAX_ARCHIVE_BYTES", len(members["manifest.json"]) + 10)
     with pytest.raises(ArchiveError, match="larger"):
-        await _unarchive(settings, file, None)
+        await unarchive_project(settings, file, None)
 
 
 def test_a_name_twice_or_an_unusual_packing_is_refused(file: Path, tmp_path: Path) -> None:
