@@ -1,6 +1,8 @@
 """Routes of the bin: `/api/bin`, that of a project, and the ways out of it."""
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -12,6 +14,9 @@ from server.http.problems import describe
 from server.http.projects import ProjectBody
 from server.http.requests import BoundedRoute, Caller
 from workspace.bin import Bin
+
+_Kind = tuple[str, type[BaseModel], Callable[..., Any], Callable[..., Any]]
+"""What can be in the bin: its name, how it is answered, and the ways out."""
 
 
 class BinnedProjectBody(ProjectBody):
@@ -42,7 +47,6 @@ def router(bin_: Bin) -> APIRouter:
     """Return the routes of the bin."""
     routes = _BinRoutes(bin_)
     api = APIRouter(tags=["bin"], route_class=BoundedRoute, responses=describe(401, 503))
-    absent = describe(404)
     api.add_api_route(
         "/api/bin", routes.projects, response_model=BinnedProjectList, summary="List the projects in the bin"
     )
@@ -53,31 +57,19 @@ def router(bin_: Bin) -> APIRouter:
         summary="List the graphs in the bin of a project",
         responses=describe(403, 404),
     )
-    api.add_api_route(
-        "/api/projects/{project_id}/restore",
-        routes.restore_project,
-        methods=["POST"],
-        response_model=ProjectBody,
-        summary="Take a project out of the bin",
-        responses=absent,
+    kinds: tuple[_Kind, ...] = (
+        ("project", ProjectBody, routes.restore_project, routes.purge_project),
+        ("graph", GraphBody, routes.restore_graph, routes.purge_graph),
     )
-    api.add_api_route(
-        "/api/graphs/{graph_id}/restore",
-        routes.restore_graph,
-        methods=["POST"],
-        response_model=GraphBody,
-        summary="Take a graph out of the bin",
-        responses=absent,
-    )
-    purges = (("projects/{project_id}", routes.purge_project), ("graphs/{graph_id}", routes.purge_graph))
-    for path, purge in purges:
+    for kind, body, restore, purge in kinds:
+        one = f"{kind}s/{{{kind}_id}}"
+        about = f"a {kind} that is in the bin"
+        options: dict[str, Any] = {"responses": describe(404)}
         api.add_api_route(
-            f"/api/bin/{path}",
-            purge,
-            methods=["DELETE"],
-            status_code=204,
-            summary="Delete for ever what is in the bin",
-            responses=absent,
+            f"/api/{one}/restore", restore, methods=["POST"], response_model=body, summary=f"Restore {about}", **options
+        )
+        api.add_api_route(
+            f"/api/bin/{one}", purge, methods=["DELETE"], status_code=204, summary=f"Purge {about}", **options
         )
     return api
 
