@@ -47,6 +47,11 @@ class Arrivals:
     def __contains__(self, update: bytes) -> bool:
         return update in self._waiting
 
+    @property
+    def waiting(self) -> tuple[bytes, ...]:
+        """The updates that wait, in the order in which they came."""
+        return tuple(self._waiting)
+
     def load(self, updates: tuple[bytes, ...], *, has_late: bool) -> None:
         """Take stored updates in their order; `has_late` tells that some came before one they depend on."""
         if not has_late and not self._waiting:

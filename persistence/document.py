@@ -209,7 +209,7 @@ def read_node(graph_id: UUID, id_: str, fields: Mapping[str, Any]) -> Node:
         weight=_number(fields.get("weight")),
         comment=_text(fields.get("comment")),
         properties=_object(fields.get("properties")) or {},
-        lineage_id=_lineage(graph_id, id_, fields.get("lineage_id")),
+        lineage_id=effective_lineage(graph_id, id_, fields.get("lineage_id")),
         position=_position(fields.get("position")),
         content=_text(fields.get("content")),
     )
@@ -226,7 +226,7 @@ def read_edge(graph_id: UUID, id_: str, fields: Mapping[str, Any]) -> Edge:
         weight=_number(fields.get("weight")),
         comment=_text(fields.get("comment")),
         properties=_object(fields.get("properties")) or {},
-        lineage_id=_lineage(graph_id, id_, fields.get("lineage_id")),
+        lineage_id=effective_lineage(graph_id, id_, fields.get("lineage_id")),
     )
 
 
@@ -265,7 +265,8 @@ def _position(value: object) -> Mapping[str, Any] | None:
     return position
 
 
-def _lineage(graph_id: UUID, id_: str, value: object) -> UUID:
+def effective_lineage(graph_id: UUID, id_: str, value: object) -> UUID:
+    """Return what a node or edge whose field `lineage_id` is `value` is the same as in copies of its graph."""
     try:
         return UUID(value if isinstance(value, str) else "")
     except ValueError:

@@ -8,6 +8,7 @@ StoreError
 ├── InvalidValueError         a check of the schema refused a value
 ├── SchemaMismatchError       the database is not at this version's schema
 ├── MigrationError            a migration could not be applied or taken back
+├── BackupError               a backup could not be made or restored
 └── EmbeddedServerError       the embedded PostgreSQL cannot be started
     └── DataDirectoryBusyError    another server holds the folder
 """
@@ -79,6 +80,10 @@ class MigrationError(StoreError):
         super().__init__(f"{what} failed: {reason}; cure that and run `layercake migrate` again")
         self.migration = migration
         self.reason = reason
+
+
+class BackupError(StoreError):
+    """A backup could not be made or restored; the message says what to do."""
 
 
 class EmbeddedServerError(StoreError):

@@ -8,8 +8,9 @@ import asyncpg
 from persistence.database import Database
 from persistence.document import DocumentUpdate
 from persistence.errors import NotFoundError
+from persistence.events import append_event, retitle_events
 from persistence.identifiers import new_id
-from persistence.records import Graph, GraphType, Retitle
+from persistence.records import Graph, GraphType, NewEvent, Origin, Retitle
 
 IMPORT_SESSION_ID = "import"
 """Stands where the session would be for operations that no connection brought."""
@@ -22,9 +23,9 @@ class Graphs:
         self._database = database
 
     CREATE = """
-        INSERT INTO graphs (id, project_id, name, description, graph_type)
-        SELECT $1, id, $3, $4, $5 FROM projects WHERE id = $2 AND deleted_at IS NULL
-        RETURNING id, project_id, name, description, graph_type, created_at, updated_at
+        INSERT INTO graphs (id, project_id, name, description, graph_type, parent_graph_id)
+        SELECT $1, id, $3, $4, $5, $6 FROM projects WHERE id = $2 AND deleted_at IS NULL
+        RETURNING id, project_id, name, description, graph_type, parent_graph_id, created_at, updated_at
     """
     INSERT_OPERATION = """
         INSERT INTO crdt_operations
@@ -40,10 +41,12 @@ class Graphs:
         graph_type: GraphType,
         description: str | None,
         updates: Sequence[DocumentUpdate] = (),
+        origin: Origin = Origin(),  # noqa: B008 - immutable
     ) -> Graph:
-        """Store a new graph with its first operations, all or nothing, and return it.
+        """Store a new graph with its first operations and its first event, all or nothing, and return it.
 
-        Raises NotFoundError if there is no such project, InvalidValueError for a bad name or type.
+        Raises NotFoundError if there is no such project, InvalidValueError for a bad name or type, and for a parent
+        that is gone.
         """
         graph_id = new_id()
         operations = [
@@ -51,14 +54,18 @@ class Graphs:
             for update in updates
         ]
         async with self._database.request(user_id) as connection:
-            row = await connection.fetchrow(self.CREATE, graph_id, project_id, name, description, graph_type)
+            row = await connection.fetchrow(
+                self.CREATE, graph_id, project_id, name, description, graph_type, origin.parent_graph_id
+            )
             if row is None:
                 raise NotFoundError("project", project_id)
             await connection.executemany(self.INSERT_OPERATION, operations)
+            payload = {"name": name, "description": description, "graph_type": graph_type, **origin.details}
+            await append_event(connection, NewEvent(graph_id, origin.event_type, payload, user_id, project_id))
         return _graph(row)
 
     LIST = """
-        SELECT g.id, g.project_id, g.name, g.description, g.graph_type, g.created_at, g.updated_at
+        SELECT g.id, g.project_id, g.name, g.description, g.graph_type, g.parent_graph_id, g.created_at, g.updated_at
         FROM graphs g JOIN projects p ON p.id = g.project_id
         WHERE g.project_id = $1 AND g.deleted_at IS NULL AND p.deleted_at IS NULL
         ORDER BY g.id
@@ -71,7 +78,7 @@ class Graphs:
         return tuple(map(_graph, rows))
 
     READ = """
-        SELECT g.id, g.project_id, g.name, g.description, g.graph_type, g.created_at, g.updated_at
+        SELECT g.id, g.project_id, g.name, g.description, g.graph_type, g.parent_graph_id, g.created_at, g.updated_at
         FROM graphs g JOIN projects p ON p.id = g.project_id
         WHERE g.id = $1 AND g.deleted_at IS NULL AND p.deleted_at IS NULL
     """
@@ -83,26 +90,40 @@ class Graphs:
         return _found(row, graph_id)
 
     CHANGE = """
-        UPDATE graphs SET
-            name = coalesce($2, name),
-            description = CASE WHEN $4 THEN description ELSE $3 END
-        WHERE id = $1 AND deleted_at IS NULL
-        RETURNING id, project_id, name, description, graph_type, created_at, updated_at
+        WITH old AS (
+            SELECT id, name, description FROM graphs WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE
+        )
+        UPDATE graphs g SET
+            name = coalesce($2, g.name),
+            description = CASE WHEN $4 THEN g.description ELSE $3 END
+        FROM old WHERE g.id = old.id
+        RETURNING g.id, g.project_id, g.name, g.description, g.graph_type, g.parent_graph_id, g.created_at,
+            g.updated_at, old.name AS old_name, old.description AS old_description
     """
 
     async def change(self, user_id: UUID, graph_id: UUID, new: Retitle) -> Graph:
         """Rename and describe a graph. Raises NotFoundError, InvalidValueError."""
         async with self._database.request(user_id) as connection:
             row = await connection.fetchrow(self.CHANGE, graph_id, new.name, new.description, new.keep_description)
-        return _found(row, graph_id)
+            if row is None:
+                raise NotFoundError("graph", graph_id)
+            graph = _graph(row)
+            for event in retitle_events(user_id, graph, row):
+                await append_event(connection, event)
+        return graph
 
-    DELETE = "UPDATE graphs SET deleted_at = now() WHERE id = $1 AND deleted_at IS NULL RETURNING id"
+    DELETE = """
+        UPDATE graphs SET deleted_at = now() WHERE id = $1 AND deleted_at IS NULL RETURNING project_id, name
+    """
 
     async def delete(self, user_id: UUID, graph_id: UUID) -> None:
         """Put a graph in the bin: the log behind it is kept. Raises NotFoundError."""
         async with self._database.request(user_id) as connection:
-            if await connection.fetchval(self.DELETE, graph_id) is None:
+            row = await connection.fetchrow(self.DELETE, graph_id)
+            if row is None:
                 raise NotFoundError("graph", graph_id)
+            event = NewEvent(graph_id, "graph.binned", {"name": row["name"]}, user_id, row["project_id"])
+            await append_event(connection, event)
 
     ROLE = """
         SELECT m.role FROM graphs g
@@ -125,4 +146,4 @@ def _found(row: asyncpg.Record | None, graph_id: UUID) -> Graph:
 
 
 def _graph(row: asyncpg.Record) -> Graph:
-    return Graph(**row)
+    return Graph(**{name: row[name] for name in Graph.__slots__})

@@ -12,6 +12,7 @@ import asyncpg
 
 from persistence.database import Database
 from persistence.errors import NotFoundError
+from persistence.events import append_event
 from persistence.locks import LockKind, graph_lock
 from persistence.ports import DocumentChunk
 from persistence.records import NewEvent, Operation
@@ -76,6 +77,8 @@ async def write_flush(
         for operation in operations:
             if operation.settles:
                 await connection.execute(MARK_APPLIED, operation.graph_id, operation.settles, timeout=timeout_s)
+        for event in sorted(events, key=lambda event: event.stream_id):  # the same order of locks for everybody
+            await append_event(connection, event)
         if forget_old:
             await connection.execute(FORGET_OLD_FLUSHES, timeout=timeout_s)
 

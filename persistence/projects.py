@@ -6,8 +6,9 @@ import asyncpg
 
 from persistence.database import Database
 from persistence.errors import NotFoundError
+from persistence.events import append_event, retitle_events
 from persistence.identifiers import new_id
-from persistence.records import Project, Retitle
+from persistence.records import NewEvent, Project, Retitle
 
 
 class Projects:
@@ -23,8 +24,11 @@ class Projects:
 
     async def create(self, user_id: UUID, group_id: UUID, name: str, description: str | None) -> Project:
         """Store a new project of a group and return it. Raises InvalidValueError for a bad name."""
+        project_id = new_id()
+        payload = {"name": name, "description": description}
         async with self._database.request(user_id) as connection:
-            row = await connection.fetchrow(self.CREATE, new_id(), name, description, group_id, user_id)
+            row = await connection.fetchrow(self.CREATE, project_id, name, description, group_id, user_id)
+            await append_event(connection, NewEvent(project_id, "project.created", payload, user_id, project_id))
         assert row is not None
         return _project(row)
 
@@ -53,26 +57,38 @@ class Projects:
         return _found(row, project_id)
 
     CHANGE = """
-        UPDATE projects SET
-            name = coalesce($2, name),
-            description = CASE WHEN $4 THEN description ELSE $3 END
-        WHERE id = $1 AND deleted_at IS NULL
-        RETURNING id, name, description, group_id, created_at, updated_at
+        WITH old AS (
+            SELECT id, name, description FROM projects WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE
+        )
+        UPDATE projects p SET
+            name = coalesce($2, p.name),
+            description = CASE WHEN $4 THEN p.description ELSE $3 END
+        FROM old WHERE p.id = old.id
+        RETURNING p.id, p.name, p.description, p.group_id, p.created_at, p.updated_at,
+            old.name AS old_name, old.description AS old_description
     """
 
     async def change(self, user_id: UUID, project_id: UUID, new: Retitle) -> Project:
         """Rename and describe a project. Raises NotFoundError, InvalidValueError."""
         async with self._database.request(user_id) as connection:
             row = await connection.fetchrow(self.CHANGE, project_id, new.name, new.description, new.keep_description)
-        return _found(row, project_id)
+            if row is None:
+                raise NotFoundError("project", project_id)
+            project = _project(row)
+            for event in retitle_events(user_id, project, row):
+                await append_event(connection, event)
+        return project
 
-    DELETE = "UPDATE projects SET deleted_at = now() WHERE id = $1 AND deleted_at IS NULL RETURNING id"
+    DELETE = "UPDATE projects SET deleted_at = now() WHERE id = $1 AND deleted_at IS NULL RETURNING name"
 
     async def delete(self, user_id: UUID, project_id: UUID) -> None:
         """Put a project and all its graphs in the bin: the log behind them is kept. Raises NotFoundError."""
         async with self._database.request(user_id) as connection:
-            if await connection.fetchval(self.DELETE, project_id) is None:
+            name = await connection.fetchval(self.DELETE, project_id)
+            if name is None:
                 raise NotFoundError("project", project_id)
+            event = NewEvent(project_id, "project.binned", {"name": name}, user_id, project_id)
+            await append_event(connection, event)
 
     ROLE = """
         SELECT m.role FROM projects p JOIN group_memberships m ON m.group_id = p.group_id
@@ -101,4 +117,4 @@ def _found(row: asyncpg.Record | None, project_id: UUID) -> Project:
 
 
 def _project(row: asyncpg.Record) -> Project:
-    return Project(**row)
+    return Project(**{name: row[name] for name in Project.__slots__})

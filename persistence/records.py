@@ -1,10 +1,12 @@
 """Rows as frozen objects: what the store hands out and takes in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
+
+from persistence.document import DocumentUpdate
 
 SYSTEM_USER_ID = UUID("00000000-0000-7000-8000-000000000001")
 """Owns what no person did."""
@@ -38,8 +40,36 @@ class Graph:
     name: str
     description: str | None
     graph_type: GraphType
+    parent_graph_id: UUID | None
     created_at: datetime
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BinnedProject(Project):
+    """A project in the bin, since `deleted_at`."""
+
+    deleted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BinnedGraph(Graph):
+    """A graph in the bin of its project, since `deleted_at`."""
+
+    deleted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a new graph comes from.
+
+    `event_type` is that of its first event, which carries `details` beside the row's own values;
+    `parent_graph_id` is the graph that it is a copy of.
+    """
+
+    event_type: str = "graph.created"
+    details: Mapping[str, Any] = field(default_factory=dict)
+    parent_graph_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +90,57 @@ class NewEvent:
     payload: Mapping[str, Any]
     user_id: UUID
     project_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that was done; `version` counts from 1 within its stream."""
+
+    id: int
+    stream_id: UUID
+    version: int
+    event_type: str
+    payload: Mapping[str, Any]
+    user_id: UUID
+    project_id: UUID | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRow:
+    """What a project is, as it is moved to another database."""
+
+    id: UUID
+    name: str
+    description: str | None
+    plan_dag: Mapping[str, Any]
+    plan_dag_version: str
+    rules: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphRow:
+    """What a graph is without its document, as it is moved to another database."""
+
+    id: UUID
+    name: str
+    description: str | None
+    graph_type: GraphType
+    parent_graph_id: UUID | None
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class UnpackedGraph:
+    """A graph of an archive under its new id, and the updates that make its document.
+
+    `archived_id` is the id it had; those of `pending` wait for updates that never came.
+    """
+
+    row: GraphRow
+    archived_id: UUID
+    updates: tuple[DocumentUpdate, ...]
+    pending: tuple[DocumentUpdate, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,11 @@ _UNAVAILABLE = (
     asyncpg.InternalClientError,  # how the driver takes a connection lost within a step
 )
 _NAME_RULE = "a name has 1 to 200 characters, not all of them blank and none of them a control character"
-_RULES = {"ck_projects_name": _NAME_RULE, "ck_graphs_name": _NAME_RULE}
+_RULES = {
+    "ck_projects_name": _NAME_RULE,
+    "ck_graphs_name": _NAME_RULE,
+    "fk_graphs_parent_graph_id": "the graph that it should be a copy of is gone",
+}
 _TAKEN = (asyncpg.UniqueViolationError, asyncpg.ExclusionViolationError)
 
 

@@ -1,39 +1,21 @@
-"""The composition root: which parts there are and how they hang together."""
+"""A server from its start to its end."""
 
 import asyncio
-import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from uuid import UUID
 
 import structlog
 import uvicorn
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI
 
-from auth.policy import Principal
-from collab.edge import ConnectionReport, Edge, EdgeSettings
-from collab.hub import Hub, HubSettings
-from collab.room import Limits
-from collab.server_edits import MAX_SERVER_CLIENT_ID, ServerEdits
 from collab.websocket import Connection
 from persistence.database import Database
-from persistence.graphs import Graphs
-from persistence.identifiers import new_id
-from persistence.log_writer import LogSettings, LogWriter
-from persistence.operations import StoredDocuments
-from persistence.projects import Projects
-from server.door import Authenticator, Door, UnauthenticatedError, bearer
-from server.http import description, graphs, health, importing, problems, projects
+from server.application import build_http
+from server.door import Authenticator
 from server.listener import Listener, http_protocol
-from server.metrics import Metrics, oldest_unsaved_age_s
-from server.origin import ForeignRequestError
-from server.page import OpenRequestsOnly, SecurityHeaders, static_page
+from server.services import Services, build_services
 from server.settings import Settings
-from server.workers import Workers
-from workspace.catalogue import Catalogue
 
 _log = structlog.get_logger("layercake")
 
@@ -50,133 +32,6 @@ class UnsavedEditsError(Exception):
     def __init__(self, uncommitted_bytes: int) -> None:
         super().__init__("stopped with edits that could not be committed; their clients keep them and send them again")
         self.uncommitted_bytes = uncommitted_bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """The parts of one server that run."""
-
-    database: Database
-    log: LogWriter
-    hub: Hub
-    edge: Edge
-    edits: ServerEdits
-    workers: Workers
-    documents: StoredDocuments
-    catalogue: Catalogue
-
-
-def build_services(settings: Settings, database: Database, authenticate: Authenticator) -> Services:
-    """Put the parts together; nothing runs yet."""
-    documents = StoredDocuments(database)
-    log = LogWriter(
-        database, new_id, LogSettings(window_s=settings.log_window_s, buffer_bytes=settings.log_buffer_bytes)
-    )
-    hub = Hub(documents, log, log.leases, _hub_settings(settings))
-    rows = Graphs(database)
-    edge_settings = EdgeSettings(
-        message_bytes=settings.message_bytes,
-        write_buffer_bytes=settings.write_buffer_bytes,
-        tick_s=settings.liveness_tick_s,
-        join_timeout_s=settings.load_timeout_s + settings.database_timeout_s,
-    )
-    edge = Edge(hub, Door(authenticate, rows), lambda: str(new_id()), _tell_end, edge_settings)
-
-    async def after_delete(graph_id: UUID) -> None:
-        hub.forget_graph(graph_id)
-
-    catalogue = Catalogue(Projects(database), rows, after_delete)
-    workers = Workers()
-    edits = _server_edits(settings, hub, rows, workers)
-    return Services(database, log, hub, edge, edits, workers, documents, catalogue)
-
-
-def _server_edits(settings: Settings, hub: Hub, graphs: Graphs, workers: Workers) -> ServerEdits:
-    async def project_of(user_id: UUID, graph_id: UUID) -> UUID:
-        return (await graphs.read(user_id, graph_id)).project_id
-
-    return ServerEdits(
-        hub,
-        run=workers.run,
-        project_of=project_of,
-        new_client_id=lambda: secrets.randbelow(MAX_SERVER_CLIENT_ID) + 1,
-        timeout_s=settings.edit_timeout_s,
-    )
-
-
-def _hub_settings(settings: Settings) -> HubSettings:
-    limits = Limits(
-        window_s=settings.coalescing_window_s,
-        presence_window_s=settings.presence_window_s,
-        waiting_bytes=settings.pending_bytes,
-    )
-    return HubSettings(
-        load_timeout_s=settings.load_timeout_s,
-        idle_unload_s=settings.idle_unload_s,
-        documents_bytes=settings.documents_bytes,
-        room=limits,
-    )
-
-
-def build_http(settings: Settings, services: Services, authenticate: Authenticator) -> FastAPI:
-    """Return the HTTP application of `services`."""
-    app = FastAPI(title="Layercake", version="0.1.0", docs_url=None, redoc_url=None)
-    app.state.authenticate = _http_authentication(authenticate)
-    problems.install(app)
-    age_s = lambda: oldest_unsaved_age_s(services.log, datetime.now(UTC))  # noqa: E731 - one expression with a name
-    metrics = Metrics(services.edge, services.hub, services.log)
-    app.include_router(health.router(services.database.ping, age_s, settings.log_behind_s, metrics.text))
-    app.include_router(projects.router(services.catalogue))
-    app.include_router(graphs.router(services.catalogue, _content_of(services)))
-    app.include_router(importing.router(services.catalogue))
-    description.serve_description(app)
-    app.mount("/", static_page())
-    if settings.open:
-        app.add_middleware(OpenRequestsOnly)
-    app.add_middleware(SecurityHeaders)
-    return app
-
-
-def _http_authentication(authenticate: Authenticator) -> Callable[[Request], Awaitable[Principal]]:
-    async def authenticated(request: Request) -> Principal:
-        headers = request.headers
-        try:
-            return await authenticate(headers.get("host"), headers.get("origin"), bearer(headers.get("authorization")))
-        except UnauthenticatedError as error:
-            raise HTTPException(401, str(error), {"WWW-Authenticate": "Bearer"}) from None
-        except ForeignRequestError as error:
-            raise HTTPException(403, str(error)) from None
-
-    return authenticated
-
-
-def _content_of(services: Services) -> graphs.ContentSource:
-    async def content(graph_id: UUID) -> Sequence[bytes]:
-        room = services.hub.live(graph_id)
-        if room is not None:
-            return (room.document.difference({}),)
-        async with services.documents.open(graph_id) as chunks:
-            return [update async for chunk in chunks for update in chunk.updates]
-
-    return content
-
-
-def _tell_end(report: ConnectionReport) -> None:
-    _log.info(
-        "connection ended",
-        connection=report.connection_id,
-        graph=str(report.graph_id) if report.graph_id else None,
-        user=str(report.user_id) if report.user_id else None,
-        read_only=report.read_only,
-        status=report.status,
-        code=report.close_code,
-        reason=report.close_reason,
-        messages=report.messages,
-        received_bytes=report.received_bytes,
-        sent_bytes=report.sent_bytes,
-        times_behind=report.times_behind,
-        duration_s=round(report.duration_s, 3),
-    )
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -212,8 +67,8 @@ async def running(
             yield listener
         finally:
             is_stored = await _stop(settings, services, listener)
-            await _end(tasks)
             services.workers.close()
+            await _end(tasks)
     if not is_stored:
         raise UnsavedEditsError(services.log.uncommitted_bytes)
 

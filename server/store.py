@@ -2,10 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+from persistence.backup import back_up, check_backup, restore
 from persistence.database import Database
 from persistence.embedded import EmbeddedServer, attach
 from persistence.errors import SchemaMismatchError
+from persistence.events import Events
 from persistence.migrate import migrate, pending
 from server.settings import Settings
 
@@ -28,13 +31,40 @@ async def open_store(settings: Settings, *, serve: bool = False) -> AsyncIterato
         else:
             await check_schema(url)
         async with _opened(url, settings) as database:
+            if is_started:
+                await Events(database).make_partitions()
             yield database
 
 
 async def migrate_store(settings: Settings) -> tuple[str, ...]:
-    """Bring the database of `settings` to this version's schema; return the migrations that it lacked."""
+    """Bring the database of `settings` to this version's schema; return the migrations that it lacked.
+
+    Afterwards the partitions of the coming months are there, too.
+    """
     async with _server_url(settings, serve=False) as (url, _):
-        return await migrate(url)
+        applied = await migrate(url)
+        async with _opened(url, settings) as database:
+            await Events(database).make_partitions()
+        return applied
+
+
+async def back_up_store(settings: Settings, file: Path) -> None:
+    """Write the whole database of `settings` to `file`, whether a server runs on it or not. Raises StoreError."""
+    async with _server_url(settings, serve=False) as (url, _):
+        await back_up(url, file)
+
+
+async def restore_store(settings: Settings, file: Path) -> tuple[str, ...]:
+    """Make the database of `settings`, which is empty, one with what is in `file`; return the migrations `file` lacked.
+
+    Raises StoreError, DataDirectoryBusyError if a server runs on the folder.
+    """
+    dumped_from = await check_backup(file)
+    async with _server_url(settings, serve=True) as (url, _):
+        applied = await restore(url, file, dumped_from)
+        async with _opened(url, settings) as database:
+            await Events(database).make_partitions()
+        return applied
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from uuid import UUID
 from auth.errors import ForbiddenError
 from auth.policy import Action, Principal, Role, may
 from persistence.errors import NotFoundError
-from persistence.records import Graph, GraphType, Project, Retitle
+from persistence.records import Graph, GraphType, Origin, Project, Retitle
 from workspace.importing import PreparedGraph
 from workspace.ports import GraphStore, ProjectStore
 
@@ -33,9 +33,14 @@ class Catalogue:
 
         Raises ForbiddenError if there is none, InvalidValueError for a bad name.
         """
+        group_id = await self.group_for_new_project(principal)
+        return await self._projects.create(principal.id, group_id, name, description)
+
+    async def group_for_new_project(self, principal: Principal) -> UUID:
+        """Return the first group that the principal joined and may edit in. Raises ForbiddenError if there is none."""
         for group_id, role in await self._projects.groups_of(principal.id):
             if may(replace(principal, role=Role(role)), Action.EDIT):
-                return await self._projects.create(principal.id, group_id, name, description)
+                return group_id
         raise ForbiddenError(Action.EDIT, "group")
 
     async def projects(self, principal: Principal) -> tuple[Project, ...]:
@@ -53,7 +58,7 @@ class Catalogue:
         return await self._projects.change(principal.id, project_id, new)
 
     async def delete_project(self, principal: Principal, project_id: UUID) -> None:
-        """Delete a project with its graphs."""
+        """Put a project in the bin, and its graphs with it."""
         await self.authorise_project(principal, project_id, Action.MANAGE)
         graphs = await self._graphs.of_project(principal.id, project_id)
         await self._projects.delete(principal.id, project_id)
@@ -83,7 +88,7 @@ class Catalogue:
         return await self._graphs.change(principal.id, graph_id, new)
 
     async def delete_graph(self, principal: Principal, graph_id: UUID) -> None:
-        """Delete a graph."""
+        """Put a graph in the bin."""
         await self.authorise_graph(principal, graph_id, Action.MANAGE)
         await self._graphs.delete(principal.id, graph_id)
         await self._after_delete(graph_id)
@@ -91,7 +96,10 @@ class Catalogue:
     async def import_graph(self, principal: Principal, project_id: UUID, name: str, prepared: PreparedGraph) -> Graph:
         """Create a graph with its content: all of it, or nothing if this raises."""
         await self.authorise_project(principal, project_id, Action.EDIT)
-        return await self._graphs.create(principal.id, project_id, name, "data", None, prepared.updates)
+        content = prepared.content
+        counts = {"nodes": len(content.nodes), "edges": len(content.edges), "layers": len(content.layers)}
+        origin = Origin("graph.imported", counts)
+        return await self._graphs.create(principal.id, project_id, name, "data", None, prepared.updates, origin)
 
     async def authorise_project(self, principal: Principal, project_id: UUID, action: Action) -> None:
         """Return if the principal may do `action`; raises NotFoundError if not even read, else ForbiddenError."""

@@ -1,11 +1,13 @@
 """What the workspace asks of the store, as narrow protocols."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from persistence.document import DocumentUpdate, ServerEdit
-from persistence.records import Graph, GraphType, Project, Retitle
+from persistence.records import BinnedGraph, BinnedProject, Event, Graph, GraphType, Origin, Project, Retitle
+
+T = TypeVar("T")
 
 Build = Callable[[bytes, int], ServerEdit]
 """Makes an edit from the whole document, as one Yjs v1 update, and a client id below 2^16 that nobody used in it.
@@ -24,6 +26,22 @@ class LiveEditor(Protocol):
         then in the live document and sent to everyone; or nothing is. Raises NotFoundError, StoreUnavailableError,
         GraphServedElsewhereError if another server holds the graph, and what `build` raises.
         """
+
+
+class WholeDocument(Protocol):
+    """Reads a graph's document: the live one, else what is stored."""
+
+    async def __call__(self, graph_id: UUID) -> bytes:
+        """Return all that is applied as one Yjs v1 update, deletions included; what still waits is not in it.
+
+        Raises NotFoundError, StoreUnavailableError.
+        """
+
+
+class Worker(Protocol):
+    """Runs what takes long in another process, such as `server.workers.Workers`."""
+
+    async def run(self, function: Callable[..., T], *arguments: Any) -> T: ...
 
 
 class ProjectStore(Protocol):
@@ -49,9 +67,32 @@ class GraphStore(Protocol):
         graph_type: GraphType,
         description: str | None,
         updates: Sequence[DocumentUpdate] = (),
+        origin: Origin = Origin(),  # noqa: B008 - immutable
     ) -> Graph: ...
     async def of_project(self, user_id: UUID, project_id: UUID) -> tuple[Graph, ...]: ...
     async def read(self, user_id: UUID, graph_id: UUID) -> Graph: ...
     async def change(self, user_id: UUID, graph_id: UUID, new: Retitle) -> Graph: ...
     async def delete(self, user_id: UUID, graph_id: UUID) -> None: ...
     async def role_in_graph(self, user_id: UUID, graph_id: UUID) -> str | None: ...
+
+
+class BinStore(Protocol):
+    """What lies in the bin; `persistence.bin.BinnedRows` says what each method promises."""
+
+    async def graphs(self, user_id: UUID, project_id: UUID) -> tuple[BinnedGraph, ...]: ...
+    async def projects(self, user_id: UUID) -> tuple[tuple[BinnedProject, str], ...]: ...
+    async def role_in_graph(self, user_id: UUID, graph_id: UUID) -> str | None: ...
+    async def role_in_project(self, user_id: UUID, project_id: UUID) -> str | None: ...
+    async def restore_graph(self, user_id: UUID, graph_id: UUID) -> Graph: ...
+    async def restore_project(self, user_id: UUID, project_id: UUID) -> Project: ...
+    async def purge_graph(self, user_id: UUID, graph_id: UUID) -> None: ...
+    async def purge_project(self, user_id: UUID, project_id: UUID) -> None: ...
+
+
+class EventStore(Protocol):
+    """The history; `persistence.events.Events` says what each method promises."""
+
+    async def of_stream(self, user_id: UUID, stream_id: UUID, before: int | None, limit: int) -> tuple[Event, ...]: ...
+    async def of_project(
+        self, user_id: UUID, project_id: UUID, before: int | None, limit: int
+    ) -> tuple[Event, ...]: ...

@@ -2,7 +2,7 @@
 
 import typer
 
-from server.commands import graphs, importing, serving
+from server.commands import archiving, backup, graphs, importing, project, serving
 
 app = typer.Typer(
     help="Layercake: graphs that people and programs edit together, live, every edit durable.",
@@ -13,6 +13,9 @@ app = typer.Typer(
 serving.register(app)
 importing.register(app)
 graphs.register(app)
+backup.register(app)
+archiving.register(project.app)
+app.add_typer(project.app, name="project")
 
 
 def main() -> None:

@@ -27,8 +27,8 @@ OPERATOR = Principal(ANONYMOUS_USER_ID, "anonymous", "person", None)
 async def open_catalogue(settings: Settings) -> AsyncIterator[Catalogue]:
     """Open the store for the length of the block. Raises StoreError."""
     async with open_store(settings) as database:
-        yield Catalogue(Projects(database), Graphs(database), _nothing_is_live)
+        yield Catalogue(Projects(database), Graphs(database), nothing_is_live)
 
 
-async def _nothing_is_live(graph_id: UUID) -> None:  # noqa: ARG001 - a command holds no rooms
-    return
+async def nothing_is_live(graph_id: UUID) -> None:
+    """Be what `Catalogue` awaits after a deletion."""

@@ -6,12 +6,17 @@ from contextlib import contextmanager
 import typer
 from pydantic import ValidationError
 
+from auth.errors import AuthError
 from persistence.errors import StoreError
 from server.page import PageMissingError
+from workspace.archive import ArchiveError
 
 
 class UsageError(Exception):
     """Options that cannot go together."""
+
+
+_EXPLAINABLE = (ValidationError, UsageError, StoreError, AuthError, ArchiveError, PageMissingError, OSError)
 
 
 @contextmanager
@@ -31,7 +36,7 @@ def explained() -> Iterator[None]:
 
 
 def _is_explainable(error: BaseException) -> bool:
-    return isinstance(error, ValidationError | UsageError | StoreError | PageMissingError | OSError)
+    return isinstance(error, _EXPLAINABLE)
 
 
 def _sentence(error: BaseException) -> str:

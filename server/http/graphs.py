@@ -1,7 +1,6 @@
 """Routes of graphs: `/api/graphs`, and those of a project's graphs."""
 
 import asyncio
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -11,8 +10,9 @@ from fastapi import APIRouter, Response
 from pycrdt import Doc
 from pydantic import BaseModel, ConfigDict
 
+from auth.policy import Principal
 from persistence.document import Edge, GraphContent, Layer, Node, read_content
-from persistence.records import Graph, GraphType
+from persistence.records import Graph, GraphType, Retitle
 from server.http.problems import describe
 from server.http.projects import Changes
 from server.http.requests import BoundedRoute, Caller, Description, Name
@@ -22,8 +22,14 @@ from workspace.catalogue import Catalogue
 class ContentSource(Protocol):
     """Where the content of a graph is read: its live document, else what is stored."""
 
-    async def __call__(self, graph_id: UUID) -> Sequence[bytes]:
-        """Return Yjs v1 updates that, applied in order to an empty document, make the graph as it is now."""
+    async def __call__(self, graph_id: UUID) -> bytes:
+        """Return the graph's document as it is now, as one Yjs v1 update."""
+
+
+class Renamer(Protocol):
+    """Renames and describes graphs, such as `workspace.renaming.Renaming`."""
+
+    async def change_graph(self, principal: Principal, graph_id: UUID, new: Retitle) -> Graph: ...
 
 
 class NewGraph(BaseModel):
@@ -44,6 +50,7 @@ class GraphBody(BaseModel):
     name: str
     description: str | None
     graph_type: GraphType
+    parent_graph_id: UUID | None
     created_at: datetime
     updated_at: datetime
 
@@ -62,9 +69,9 @@ class GraphDocument(GraphBody):
     layers: list[Layer]
 
 
-def router(catalogue: Catalogue, content: ContentSource) -> APIRouter:
+def router(catalogue: Catalogue, content: ContentSource, renamer: Renamer) -> APIRouter:
     """Return the routes of graphs."""
-    routes = _GraphRoutes(catalogue, content)
+    routes = _GraphRoutes(catalogue, content, renamer)
     api = APIRouter(tags=["graphs"], route_class=BoundedRoute, responses=describe(401, 404, 503))
     of_project, one = "/api/projects/{project_id}/graphs", "/api/graphs/{graph_id}"
     bad_body = describe(400, 403, 413, 422)
@@ -92,16 +99,17 @@ def router(catalogue: Catalogue, content: ContentSource) -> APIRouter:
         routes.delete,
         methods=["DELETE"],
         status_code=204,
-        summary="Delete a graph",
+        summary="Put a graph in the bin",
         responses=describe(403),
     )
     return api
 
 
 class _GraphRoutes:
-    def __init__(self, catalogue: Catalogue, content: ContentSource) -> None:
+    def __init__(self, catalogue: Catalogue, content: ContentSource, renamer: Renamer) -> None:
         self._catalogue = catalogue
         self._content = content
+        self._renamer = renamer
 
     async def create(self, project_id: UUID, body: NewGraph, caller: Caller) -> Graph:
         return await self._catalogue.create_graph(caller, project_id, body.name, body.graph_type, body.description)
@@ -111,26 +119,25 @@ class _GraphRoutes:
 
     async def read(self, graph_id: UUID, caller: Caller) -> Response:
         graph = await self._catalogue.graph(caller, graph_id)
-        updates = await self._content(graph_id)
-        body = await asyncio.to_thread(_document_json, graph, updates)
+        document = await self._content(graph_id)
+        body = await asyncio.to_thread(_document_json, graph, document)
         return Response(body, media_type="application/json")
 
     async def change(self, graph_id: UUID, body: Changes, caller: Caller) -> Graph:
-        return await self._catalogue.change_graph(caller, graph_id, body.as_retitle())
+        return await self._renamer.change_graph(caller, graph_id, body.as_retitle())
 
     async def delete(self, graph_id: UUID, caller: Caller) -> None:
         await self._catalogue.delete_graph(caller, graph_id)
 
 
-def _document_json(graph: Graph, updates: Sequence[bytes]) -> bytes:
-    """Read the graph from its updates and write it as `GraphDocument`; in a thread, since large ones take a second."""
-    content = _content(graph.id, updates)
+def _document_json(graph: Graph, document: bytes) -> bytes:
+    """Read the graph from its document and write it as `GraphDocument`; in a thread, since large ones take a second."""
+    content = _content(graph.id, document)
     members = GraphBody.model_validate(graph).model_dump(mode="json")
     return orjson.dumps(members | {"nodes": content.nodes, "edges": content.edges, "layers": content.layers})
 
 
-def _content(graph_id: UUID, updates: Sequence[bytes]) -> GraphContent:
+def _content(graph_id: UUID, document: bytes) -> GraphContent:
     doc: Doc[Any] = Doc()
-    for update in updates:
-        doc.apply_update(update)
+    doc.apply_update(document)
     return read_content(doc, graph_id)

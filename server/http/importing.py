@@ -1,19 +1,18 @@
 """The route that makes a graph of uploaded tables: `/api/projects/{id}/import`."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from uuid import UUID
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from auth.policy import Action
 from server.http.graphs import GraphBody
-from server.http.problems import RETRY_AFTER_S, describe
+from server.http.problems import describe
 from server.http.requests import BoundedRoute, Caller, Name
+from server.http.turn import Turn
 from workspace.catalogue import Catalogue
 from workspace.importing import prepare_graph
 from workspace.tables import TableFile, TableKind
@@ -21,8 +20,6 @@ from workspace.tables import TableFile, TableKind
 MAX_IMPORT_BYTES = 64 * 1024 * 1024
 MAX_FILES = 16
 MAX_FILE_NAME_CHARACTERS = 200
-IMPORT_WAIT_S = 30
-"""How long an import waits for the one before it; one at a time is held in memory."""
 
 _KINDS = {"files": None, "files[]": None} | {str(kind): kind for kind in TableKind}
 """The fields of the form that hold files, and what each says they are."""
@@ -90,14 +87,14 @@ class _ImportRoute(BoundedRoute):
 class _ImportRoutes:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._turn = asyncio.Lock()
+        self._turn = Turn("import")  # one at a time is held in memory
 
     async def create(self, project_id: UUID, request: Request, caller: Caller) -> ImportedBody:
         # Nothing is taken from those who may not import.
         await self._catalogue.authorise_project(caller, project_id, Action.EDIT)
         async with request.form(max_files=MAX_FILES, max_fields=len(_KINDS) + 1) as form:
             name = _name(form)
-            async with self._one_at_a_time():
+            async with self._turn.taken():
                 prepared = await asyncio.to_thread(prepare_graph, await _files(form))
                 graph = await self._catalogue.import_graph(caller, project_id, name, prepared)
         return ImportedBody(
@@ -107,19 +104,6 @@ class _ImportRoutes:
             layer_count=len(prepared.content.layers),
             left_out=list(prepared.left_out),
         )
-
-    @asynccontextmanager
-    async def _one_at_a_time(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(IMPORT_WAIT_S):
-                await self._turn.acquire()
-        except TimeoutError:
-            headers = {"Retry-After": str(RETRY_AFTER_S)}
-            raise HTTPException(503, "another import is under way; try again", headers) from None
-        try:
-            yield
-        finally:
-            self._turn.release()
 
 
 def _name(form: FormData) -> str:

@@ -78,7 +78,7 @@ def router(catalogue: Catalogue) -> APIRouter:
         routes.delete,
         methods=["DELETE"],
         status_code=204,
-        summary="Delete a project with its graphs",
+        summary="Put a project in the bin with its graphs",
         responses=describe(403, 404),
     )
     return api

@@ -191,6 +191,9 @@ FORBIDDEN_TO_REQUESTS = (
     "UPDATE graphs SET crdt_state = NULL",
     "DELETE FROM nodes",
     "DELETE FROM users",
+    "SELECT FROM purge_graph(gen_random_uuid())",
+    "SELECT FROM purge_project(gen_random_uuid())",
+    "SELECT create_event_partitions(0)",
 )
 
 
@@ -242,6 +245,28 @@ async def test_the_log_role_does_its_work_and_sees_nothing_of_people(owner: asyn
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await owner.execute(statement)
+
+
+async def test_the_log_role_purges_what_is_in_the_bin_and_nothing_else(owner: asyncpg.Connection) -> None:
+    """SCHEMA-5, LIFE-4: a graph whose project is in the bin goes with that only."""
+    purge_graph, purge_project = "SELECT count(*) FROM purge_graph($1)", "SELECT count(*) FROM purge_project($1)"
+
+    async def purged(statement: str, purged_id: UUID) -> int:
+        async with owner.transaction():
+            await owner.execute("SET LOCAL ROLE layercake_log")
+            count: int = await owner.fetchval(statement, purged_id)
+        return count
+
+    assert await purged(purge_graph, GRAPH) == await purged(purge_project, PROJECT) == 0
+    await owner.execute("UPDATE graphs SET deleted_at = now() WHERE id = $1", GRAPH)
+    await owner.execute("UPDATE projects SET deleted_at = now()")
+    assert await purged(purge_graph, GRAPH) == 0
+    await owner.execute("UPDATE projects SET deleted_at = NULL")
+    assert await purged(purge_graph, GRAPH) == 1
+    assert await owner.fetchval("SELECT array_agg(id) FROM graphs") == [COPY]
+    await owner.execute("UPDATE projects SET deleted_at = now()")
+    assert await purged(purge_project, PROJECT) == 1
+    assert await owner.fetchval("SELECT count(*) FROM crdt_operations") == 0
 
 
 FILL_THE_LOG = f"""

@@ -1,22 +1,31 @@
 """The HTTP interface of projects and graphs on a test's database, with a caller of the test's choice."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
+from fake_editor import FakeEditor, InlineWorker
 from fastapi import FastAPI, HTTPException, Request
 
 from auth.policy import Principal
+from persistence.bin import BinnedRows
 from persistence.database import Database
+from persistence.events import Events
 from persistence.graphs import Graphs
 from persistence.operations import StoredDocuments
 from persistence.projects import Projects
 from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID
-from server.http import graphs, importing, problems, projects
+from server.documents import assemble, read_stored
+from server.http import bin as binned
+from server.http import copying, graphs, history, importing, problems, projects
+from workspace.bin import Bin
 from workspace.catalogue import Catalogue
+from workspace.copying import Copies
+from workspace.history import History
+from workspace.renaming import Renaming
 
 
 @dataclass
@@ -31,6 +40,7 @@ class Door:
 
     def __post_init__(self) -> None:
         self.catalogue = Catalogue(Projects(self.database), Graphs(self.database), self._close)
+        self.editor = FakeEditor(self.database)
         # What the application raises is looked at as its clients see it.
         transport = httpx.ASGITransport(self._app(), raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://door")
@@ -40,7 +50,11 @@ class Door:
         app.state.authenticate = self._authenticate
         problems.install(app)
         app.include_router(projects.router(self.catalogue))
-        app.include_router(graphs.router(self.catalogue, self._content))
+        app.include_router(graphs.router(self.catalogue, self._content, Renaming(self.catalogue, self.editor)))
+        copies = Copies(self.catalogue, Graphs(self.database), self.document, InlineWorker())
+        app.include_router(copying.router(copies))
+        app.include_router(binned.router(Bin(self.catalogue, BinnedRows(self.database))))
+        app.include_router(history.router(History(self.catalogue, Events(self.database))))
         app.include_router(importing.router(self.catalogue))
         return app
 
@@ -53,9 +67,14 @@ class Door:
         role = await Graphs(self.database).role_in_graph(ANONYMOUS_USER_ID, graph_id)
         self.closed.append((graph_id, "absent" if role is None else "there"))
 
-    async def _content(self, graph_id: UUID) -> Sequence[bytes]:
-        async with StoredDocuments(self.database).open(graph_id) as chunks:
-            return [update async for chunk in chunks for update in chunk.updates]
+    async def _content(self, graph_id: UUID) -> bytes:
+        chunks = await read_stored(StoredDocuments(self.database), graph_id)
+        return assemble(chunks, 0).document
+
+    async def document(self, graph_id: UUID) -> bytes:
+        """Return a graph's whole document."""
+        chunks = await read_stored(StoredDocuments(self.database), graph_id)
+        return assemble(chunks, 1024 * 1024).document
 
     async def person(self, role: str | None) -> UUID:
         """Add a person with a role in the group of everyone, or in none."""

@@ -16,7 +16,7 @@ from persistence.database import Database
 from persistence.document import MAX_UPDATE_BYTES, read_content
 from persistence.operations import StoredDocuments
 from server.commands import graphs, importing
-from server.http import importing as http_importing
+from server.http import turn
 from server.http.importing import MAX_FILES, MAX_IMPORT_BYTES
 from server.http.problems import Problem
 
@@ -160,7 +160,7 @@ async def test_a_large_graph_is_stored_in_bounded_updates(door: Door) -> None:
 
 async def test_uploads_are_worked_on_one_at_a_time(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """IMPORT-9: who waits too long is told to try again, and has changed nothing."""
-    monkeypatch.setattr(http_importing, "IMPORT_WAIT_S", 0.001)
+    monkeypatch.setattr(turn, "TURN_WAIT_S", 0.001)
     project = await door.project()
     files = upload(n=b"id,label\n" + b"".join(b"%d,Node\n" % number for number in range(30_000)))
     answers = await asyncio.gather(

@@ -18,7 +18,7 @@ from persistence.locks import LockKind, graph_lock
 from persistence.log_writer import LogSettings, LogWriter
 from persistence.operations import StoredDocuments
 from persistence.projects import Projects
-from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Operation
+from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, NewEvent, Operation
 
 STORED = "SELECT graph_id, operation_data, vector_clock, client_id, applied_at FROM crdt_operations ORDER BY id"
 WAIT_S = 20
@@ -267,3 +267,22 @@ async def test_LOG_10_a_flush_waits_for_whoever_holds_its_graph_exclusively(
             assert await compaction.fetchval("SELECT count(*) FROM crdt_operations") == 0
         await listener.reaches(1)
     await compaction.close()
+
+
+async def test_LOG_11_what_is_appended_together_is_stored_together_with_its_event(database: Database) -> None:
+    """Also when it is more than a flush holds."""
+    graph_id, listener = await new_graph(database), Listener()
+    event = NewEvent(graph_id, "graph.edited", {"added": 3}, ANONYMOUS_USER_ID, None)
+    settings = LogSettings(flush_operations=2, flush_bytes=10)
+    async with writing(database, graph_id, settings=settings) as log:
+        log.append_together([operation(graph_id, b"%d" % number * 20) for number in range(5)], event, listener)
+        log.append(operation(graph_id, b"after"), listener)
+        await listener.reaches(6)
+        assert log.statistics.flushes == 2
+    async with database.service() as connection:
+        rows = await connection.fetch(
+            "SELECT event_type, payload, xmin::text FROM events WHERE stream_id = $1", graph_id
+        )
+        transactions = await connection.fetch("SELECT xmin::text FROM crdt_operations WHERE graph_id = $1", graph_id)
+    assert [(row["event_type"], row["payload"]) for row in rows][-1] == ("graph.edited", {"added": 3})
+    assert [row["xmin"] for row in transactions].count(rows[-1]["xmin"]) == 5

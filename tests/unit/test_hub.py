@@ -152,7 +152,7 @@ async def test_HUB_1_opened_edited_closed_and_reopened_at_random_there_is_one_li
     hub = Hub(store, log, OneNode(), HubSettings(idle_unload_s=0))
 
     async def visit(number: int) -> None:
-        for _ in range(5):
+        for _ in range(30):
             room = await hub.open(GRAPH)
             assert hub.live(GRAPH) is room
             visitor = session(number)
@@ -162,9 +162,11 @@ async def test_HUB_1_opened_edited_closed_and_reopened_at_random_there_is_one_li
             assert hub.live(GRAPH) is room, "a room with somebody in it stays"
             hub.leave(room, visitor, now=0.0)
             hub.look_over(now=chance.choice([0.0, 1.0]))
+            for _ in range(chance.randrange(20)):
+                await asyncio.sleep(0)
 
     async with asyncio.timeout(30), asyncio.TaskGroup() as visits:
-        for number in range(50):
+        for number in range(5):
             visits.create_task(visit(number))
     assert store.opened == hub.statistics.loads > 1
 

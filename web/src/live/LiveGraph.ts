@@ -10,11 +10,14 @@ import { INITIAL, next, receiptToAsk, type SaveEvent, type SaveState } from "../
 import { Store } from "../store";
 import { DURABLE, decodeReceipt, encodeReceipt } from "./durable";
 import { type Person, peopleIn } from "./presence";
+import { followTitle } from "./title";
 
 const EXISTENCE_CHECK_INTERVAL_MS = 5_000;
 
 export class LiveGraph {
   readonly doc = new Y.Doc();
+  /** The name that the document has, null while it has none. */
+  readonly title = new Store<string | null>(null);
   readonly scene = new Store<Scene>(EMPTY_SCENE);
   readonly saved = new Store<SaveState>(INITIAL);
   readonly people = new Store<Person[]>([]);
@@ -23,7 +26,7 @@ export class LiveGraph {
   readonly #graphId: string;
   readonly #provider: WebsocketProvider;
   readonly #closing = new AbortController();
-  readonly #unfollow: () => void;
+  readonly #unfollow: (() => void)[];
   #checkedAtMs = 0;
 
   constructor(graphId: string, syncUrl: string, identity: Identity) {
@@ -32,7 +35,10 @@ export class LiveGraph {
       connect: false,
       disableBc: true, // edits of another tab would show here before anyone could call them saved
     });
-    this.#unfollow = followScene(this.doc, requestAnimationFrame, this.scene.set.bind(this.scene));
+    this.#unfollow = [
+      followScene(this.doc, requestAnimationFrame, this.scene.set.bind(this.scene)),
+      followTitle(this.doc, this.title.set.bind(this.title)),
+    ];
     this.#listen();
     this.setIdentity(identity);
     this.#provider.connect();
@@ -48,7 +54,7 @@ export class LiveGraph {
 
   close(): void {
     this.#closing.abort();
-    this.#unfollow();
+    for (const stop of this.#unfollow) stop();
     this.#provider.awareness.destroy();
     this.#provider.destroy();
     this.doc.destroy();

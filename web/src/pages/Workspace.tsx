@@ -14,6 +14,7 @@ import { useIdentity } from "../useIdentity";
 
 interface WorkspaceProps {
   graphId: string;
+  /** Its name when the page was opened, shown until the document says another. */
   name: string;
 }
 
@@ -21,9 +22,6 @@ interface WorkspaceProps {
 export function Workspace({ graphId, name }: WorkspaceProps) {
   const [own, rename] = useIdentity();
   const live = useLiveGraph(graphId, own);
-  useEffect(() => {
-    document.title = `${name} – Layercake`;
-  }, [name]);
   if (live === null) return <p className="loading">Opening the graph…</p>;
   return (
     <div className="workspace">
@@ -44,13 +42,17 @@ function TopBar({ live, name, own, rename }: TopBarProps) {
   const saved = useStore(live.saved);
   const people = useStore(live.people);
   const scene = useStore(live.scene);
+  const title = useStore(live.title) ?? name;
+  useEffect(() => {
+    document.title = `${title} – Layercake`;
+  }, [title]);
   return (
     <header className="top-bar">
       <a className="home-link" href="#/" aria-label="All graphs">
         <Logo />
       </a>
       <div className="title">
-        <h1>{name}</h1>
+        <h1>{title}</h1>
         <p className="counts" data-testid="counts">
           {count(scene.nodes.size, "node")}, {count(scene.edges.size, "edge")}
         </p>

@@ -1,0 +1,51 @@
+"""The HTTP application: every route, on the parts that do the work."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from fastapi import FastAPI, HTTPException, Request
+
+from auth.policy import Principal
+from server.door import Authenticator, UnauthenticatedError, bearer
+from server.http import bin as binned
+from server.http import copying, description, graphs, health, history, importing, problems, projects
+from server.metrics import Metrics, oldest_unsaved_age_s
+from server.origin import ForeignRequestError
+from server.page import OpenRequestsOnly, SecurityHeaders, static_page
+from server.services import Services
+from server.settings import Settings
+
+
+def build_http(settings: Settings, services: Services, authenticate: Authenticator) -> FastAPI:
+    """Return the HTTP application of `services`."""
+    app = FastAPI(title="Layercake", version="0.1.0", docs_url=None, redoc_url=None)
+    app.state.authenticate = _http_authentication(authenticate)
+    problems.install(app)
+    age_s = lambda: oldest_unsaved_age_s(services.log, datetime.now(UTC))  # noqa: E731 - one expression with a name
+    metrics = Metrics(services.edge, services.hub, services.log)
+    app.include_router(health.router(services.database.ping, age_s, settings.log_behind_s, metrics.text))
+    app.include_router(projects.router(services.catalogue))
+    app.include_router(graphs.router(services.catalogue, services.whole, services.renaming))
+    app.include_router(copying.router(services.copies))
+    app.include_router(binned.router(services.bin))
+    app.include_router(history.router(services.history))
+    app.include_router(importing.router(services.catalogue))
+    description.serve_description(app)
+    app.mount("/", static_page())
+    if settings.open:
+        app.add_middleware(OpenRequestsOnly)
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+def _http_authentication(authenticate: Authenticator) -> Callable[[Request], Awaitable[Principal]]:
+    async def authenticated(request: Request) -> Principal:
+        headers = request.headers
+        try:
+            return await authenticate(headers.get("host"), headers.get("origin"), bearer(headers.get("authorization")))
+        except UnauthenticatedError as error:
+            raise HTTPException(401, str(error), {"WWW-Authenticate": "Bearer"}) from None
+        except ForeignRequestError as error:
+            raise HTTPException(403, str(error)) from None
+
+    return authenticated

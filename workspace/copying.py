@@ -1,0 +1,96 @@
+"""Copies of graphs: the whole document, and in it what makes its entities known as those of the source."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+import orjson
+from pycrdt import Doc, Map
+
+from auth.policy import Action, Principal
+from persistence.document import DocumentUpdate, effective_lineage
+from persistence.records import Graph, Origin
+from workspace.catalogue import Catalogue
+from workspace.edits import Recorder, clocks, unused_client_id
+from workspace.ports import GraphStore, WholeDocument, Worker
+
+MAX_NAME_CHARACTERS = 200
+_SUFFIX = " (copy)"
+
+_LINEAGES_PER_UPDATE = 600
+"""How many entities one update gives their lineage: 100 bytes each at most, 64 KB together."""
+
+
+class Copies:
+    """Makes copies of graphs, for whoever may read the source and edit the project that the copy goes to."""
+
+    def __init__(self, catalogue: Catalogue, graphs: GraphStore, document: WholeDocument, worker: Worker) -> None:
+        self._catalogue = catalogue
+        self._graphs = graphs
+        self._document = document
+        self._worker = worker
+
+    async def copy(
+        self, principal: Principal, graph_id: UUID, *, name: str | None = None, project_id: UUID | None = None
+    ) -> Graph:
+        """Create a graph with the document of another as it is now, in the same project unless another is named.
+
+        All that is applied is copied, deletions and what nobody knows included; updates that wait for others are
+        not. Raises NotFoundError, ForbiddenError, and InvalidValueError for a bad name or a source purged meanwhile.
+        """
+        source = await self._catalogue.graph(principal, graph_id)
+        target_id = project_id or source.project_id
+        await self._catalogue.authorise_project(principal, target_id, Action.EDIT)
+        name = name or source.name[: MAX_NAME_CHARACTERS - len(_SUFFIX)] + _SUFFIX
+        document = await self._document(graph_id)
+        updates = await self._worker.run(copied_updates, document, graph_id, name)
+        origin = Origin("graph.copied", {"parent_graph_id": str(graph_id)}, parent_graph_id=graph_id)
+        return await self._graphs.create(
+            principal.id, target_id, name, source.graph_type, source.description, updates, origin
+        )
+
+
+def copied_updates(document: bytes, source_id: UUID, name: str | None) -> tuple[DocumentUpdate, ...]:
+    """Return updates that make the document of a copy of the graph `source_id`: its own `document`, then edits of it.
+
+    Afterwards every node and edge says by itself what lineage it had in the source, and `meta` has `name` unless that
+    is None. The first update is the document as it is, however large; the others have at most MAX_UPDATE_BYTES. Pure.
+    """
+    source: Doc[Any] = Doc()
+    source.apply_update(document)
+    state = source.get_state()
+    recorder = Recorder(document, unused_client_id(state))
+    _write_lineages(recorder, source_id)
+    meta = recorder.doc.get("meta", type=Map)
+    if name is not None and meta.get("name") != name:
+        with recorder.transaction(entities=0):
+            meta["name"] = name
+    return (*_whole(document, state), *recorder.updates)
+
+
+def _whole(document: bytes, state: bytes) -> Iterator[DocumentUpdate]:
+    advanced = clocks(state)
+    if advanced:
+        vector_clock = orjson.dumps({str(client): clock for client, clock in advanced.items()}).decode()
+        yield DocumentUpdate(document, min(advanced), vector_clock, 0)
+
+
+def _write_lineages(recorder: Recorder, source_id: UUID) -> None:
+    missing = iter(list(_without_lineage(recorder.doc, source_id)))
+    while batch := list(islice(missing, _LINEAGES_PER_UPDATE)):
+        with recorder.transaction(len(batch)):
+            for entity, lineage_id in batch:
+                entity["lineage_id"] = lineage_id
+
+
+def _without_lineage(doc: Doc[Any], source_id: UUID) -> Iterator[tuple[Map[Any], str]]:
+    """Find the nodes and edges that do not say their lineage themselves, and what it is."""
+    with doc.transaction():
+        for root in ("nodes", "edges"):
+            for id_, entity in doc.get(root, type=Map).items():
+                if isinstance(entity, Map):
+                    value = entity.get("lineage_id")
+                    lineage_id = str(effective_lineage(source_id, id_, value))
+                    if value != lineage_id:
+                        yield entity, lineage_id
