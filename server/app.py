@@ -23,8 +23,9 @@ from persistence.identifiers import new_id
 from persistence.log_writer import LogSettings, LogWriter
 from persistence.operations import StoredDocuments
 from persistence.projects import Projects
+from persistence.tables import GraphTables
 from server.door import Authenticator, Door, UnauthenticatedError, bearer
-from server.http import description, graphs, health, importing, problems, projects
+from server.http import description, graphs, health, importing, problems, projects, tables
 from server.listener import Listener, http_protocol
 from server.metrics import Metrics, oldest_unsaved_age_s
 from server.origin import ForeignRequestError
@@ -104,6 +105,7 @@ def build_http(settings: Settings, services: Services, authenticate: Authenticat
     app.include_router(projects.router(services.catalogue))
     app.include_router(graphs.router(services.catalogue, _content_of(services)))
     app.include_router(importing.router(services.catalogue))
+    app.include_router(tables.router(services.catalogue, GraphTables(services.database)))
     description.serve_description(app)
     app.mount("/", static_page())
     if settings.open:

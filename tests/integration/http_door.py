@@ -15,7 +15,8 @@ from persistence.graphs import Graphs
 from persistence.operations import StoredDocuments
 from persistence.projects import Projects
 from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID
-from server.http import graphs, importing, problems, projects
+from persistence.tables import GraphTables
+from server.http import graphs, importing, problems, projects, tables
 from workspace.catalogue import Catalogue
 
 
@@ -42,6 +43,7 @@ class Door:
         app.include_router(projects.router(self.catalogue))
         app.include_router(graphs.router(self.catalogue, self._content))
         app.include_router(importing.router(self.catalogue))
+        app.include_router(tables.router(self.catalogue, GraphTables(self.database)))
         return app
 
     async def _authenticate(self, request: Request) -> Principal:
