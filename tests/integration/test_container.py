@@ -108,6 +108,7 @@ async def test_the_installed_wheel_serves_without_the_repository() -> None:
     with _open_folder() as folder:
         program = _install(folder)
         prefix, data = _as_another(program, folder)
+        print("run by nobody" if prefix else f"run by user {os.geteuid()}")
         port = free_port()
         command = [*prefix, str(program), "serve", "--open", "--port", str(port), "--data-dir", str(data)]
         server = subprocess.Popen(command, cwd=data, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
