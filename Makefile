@@ -9,11 +9,11 @@ STAMPS := .make
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup run test soak bench check page-check format clean
+.PHONY: help setup run test soak bench bench-large bench-many check page-check format clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 setup: $(STAMPS)/python ## set up what `make run` needs, in this folder
 	@echo "set up; next: make run"
@@ -35,6 +35,12 @@ soak: $(STAMPS)/test ## run the random tests and the faults with full counts (an
 
 bench: $(STAMPS)/bench ## measure against the peers (a few minutes)
 	@$(BIN)/python -m bench.quick
+
+bench-large: $(STAMPS)/test ## measure a graph of 10,000 nodes and 20,000 edges
+	@$(BIN)/python -m bench.large
+
+bench-many: $(STAMPS)/test ## measure what thousands of graphs leave behind in the server
+	@$(BIN)/python -m bench.many
 
 check: $(STAMPS)/test ## lint, types, import rules, then all tests
 	@echo "lint"

@@ -4,10 +4,11 @@ yrs is never handed an update that waits for another: its own way of keeping suc
 has been seen to bring the process down, and it hides what became of them.
 """
 
+import weakref
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from pycrdt import Doc, TransactionEvent
+from pycrdt import Doc
 
 from collab.nesting import Nesting
 from collab.wire.errors import MalformedError
@@ -59,10 +60,10 @@ class LiveDocument:
         self._measured_bytes = 0
         self.unmeasured_bytes = 0
         """What was applied since the encoded state was last measured, merged or not."""
-        self._emitted: bytes | None = None
+        self._emitted: list[bytes] = []
         self._nesting: Nesting | None = None
         self._whole: bytes | None = None
-        self._subscription = self.doc.observe(self._on_change)
+        self._observe()
 
     def load(self, updates: Sequence[bytes]) -> None:
         """Apply stored updates, which were walked when they came in and wait for nothing.
@@ -76,6 +77,7 @@ class LiveDocument:
             self.state_vector = decode_state_vector(self.doc.get_state())
         except BaseException as error:
             raise _poisoned(None, error) from error
+        self._emitted.clear()
         self._whole = None
         self.unmeasured_bytes += sum(map(len, updates))
 
@@ -144,20 +146,28 @@ class LiveDocument:
             self._measured_bytes, self.unmeasured_bytes = len(difference), 0
         return difference
 
-    def _on_change(self, event: TransactionEvent) -> None:
-        self._emitted = event.update
+    def _observe(self) -> None:
+        """Collect what changes, as long as somebody holds this object.
+
+        A subscription holds its document from inside yrs, where no garbage collector looks: the two would stay
+        for ever. So nothing that it calls holds this object, and when that goes, the subscription is ended.
+        """
+        emitted = self._emitted
+        subscription = self.doc.observe(lambda event: emitted.append(event.update))
+        weakref.finalize(self, self.doc.unobserve, subscription).atexit = False
 
     def _apply(self, update: bytes) -> bytes | None:
-        self._emitted = None
+        self._emitted.clear()
         try:
             self.doc.apply_update(update)
         except ValueError as error:
             raise MalformedError(f"yrs refuses the update: {error}") from None
         except BaseException as error:
             raise _poisoned(update, error) from error
-        if self._emitted is not None:
-            self._whole = None
-        return self._emitted
+        if not self._emitted:
+            return None
+        self._whole = None
+        return self._emitted.pop()
 
     def _check_nesting(self, update: bytes, shape: Shape) -> None:
         if self._nesting is None:

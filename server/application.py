@@ -8,7 +8,7 @@ from fastapi import FastAPI, HTTPException, Request
 from auth.policy import Principal
 from server.door import Authenticator, UnauthenticatedError, bearer
 from server.http import bin as binned
-from server.http import copying, description, graphs, health, history, importing, problems, projects
+from server.http import copying, description, graphs, health, history, importing, problems, projects, tables
 from server.metrics import Metrics, oldest_unsaved_age_s
 from server.origin import ForeignRequestError
 from server.page import OpenRequestsOnly, SecurityHeaders, static_page
@@ -26,6 +26,7 @@ def build_http(settings: Settings, services: Services, authenticate: Authenticat
     app.include_router(health.router(services.database.ping, age_s, settings.log_behind_s, metrics.text))
     app.include_router(projects.router(services.catalogue))
     app.include_router(graphs.router(services.catalogue, services.whole, services.renaming))
+    app.include_router(tables.router(services.catalogue, services.tables))
     app.include_router(copying.router(services.copies))
     app.include_router(binned.router(services.bin))
     app.include_router(history.router(services.history))

@@ -1,5 +1,6 @@
 """What `GET /metrics` says, read from the counters that the parts keep themselves."""
 
+import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -30,6 +31,7 @@ class _Collector(Collector):
         yield _gauge("rooms", "Graphs in memory.", len(rooms))
         yield _gauge("sessions", "Clients in a graph.", sum(len(room.sessions) for room in rooms))
         yield _gauge("connections", "Open websockets.", len(self._edge.connections))
+        yield _gauge("tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
 
     def _counters(self) -> Iterable[Metric]:
         edge, hub, log = self._edge.statistics, self._hub.statistics, self._log.statistics

@@ -18,6 +18,7 @@ from persistence.identifiers import new_id
 from persistence.log_writer import LogSettings, LogWriter
 from persistence.operations import StoredDocuments
 from persistence.projects import Projects
+from persistence.tables import GraphTables
 from server.documents import Documents
 from server.door import Authenticator, Door
 from server.settings import Settings
@@ -47,6 +48,7 @@ class Services:
     bin: Bin
     copies: Copies
     history: History
+    tables: GraphTables
 
 
 def build_services(settings: Settings, database: Database, authenticate: Authenticator) -> Services:
@@ -85,6 +87,7 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
         bin=Bin(catalogue, BinnedRows(database)),
         copies=Copies(catalogue, rows, whole, workers),
         history=History(catalogue, Events(database)),
+        tables=GraphTables(database),
     )
 
 

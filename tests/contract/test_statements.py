@@ -22,8 +22,17 @@ def _constants(module: ModuleType) -> Iterator[tuple[str, str]]:
     ]
     for path, holder in holders:
         for name, value in vars(holder).items():
-            if name.isupper() and isinstance(value, str) and value.strip().startswith(_VERBS):
-                yield f"{path}.{name}", value
+            if name.isupper():
+                yield from _statements(f"{path}.{name}", value)
+
+
+def _statements(name: str, value: object) -> Iterator[tuple[str, str]]:
+    """Yield the statement that a constant is, or the statements of a mapping."""
+    if isinstance(value, str) and value.strip().startswith(_VERBS):
+        yield name, value
+    elif isinstance(value, dict):
+        for key, statement in value.items():
+            yield from _statements(f"{name}[{key}]", statement)
 
 
 STATEMENTS = {
@@ -36,6 +45,7 @@ STATEMENTS = {
 def test_the_statements_are_found() -> None:
     assert "persistence.operations.BEGIN_FLUSH" in STATEMENTS
     assert "persistence.graphs.Graphs.CREATE" in STATEMENTS
+    assert "persistence.tables.NODES[-weight]" in STATEMENTS
     assert len(STATEMENTS) > 20
 
 

@@ -18,9 +18,10 @@ from persistence.graphs import Graphs
 from persistence.operations import StoredDocuments
 from persistence.projects import Projects
 from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID
+from persistence.tables import GraphTables
 from server.documents import assemble, read_stored
 from server.http import bin as binned
-from server.http import copying, graphs, history, importing, problems, projects
+from server.http import copying, graphs, history, importing, problems, projects, tables
 from workspace.bin import Bin
 from workspace.catalogue import Catalogue
 from workspace.copying import Copies
@@ -56,6 +57,7 @@ class Door:
         app.include_router(binned.router(Bin(self.catalogue, BinnedRows(self.database))))
         app.include_router(history.router(History(self.catalogue, Events(self.database))))
         app.include_router(importing.router(self.catalogue))
+        app.include_router(tables.router(self.catalogue, GraphTables(self.database)))
         return app
 
     async def _authenticate(self, request: Request) -> Principal:
