@@ -24,12 +24,14 @@ from persistence.log_writer import LogSettings, LogWriter
 from persistence.operations import StoredDocuments
 from persistence.projects import Projects
 from server.door import Authenticator, Door, UnauthenticatedError, bearer
-from server.http import description, graphs, health, importing, problems, projects
+from server.http import description, exporting, graphs, health, importing, problems, projects
 from server.listener import Listener, http_protocol
 from server.metrics import Metrics, oldest_unsaved_age_s
 from server.origin import ForeignRequestError
 from server.page import OpenRequestsOnly, SecurityHeaders, static_page
 from server.settings import Settings
+from server.unserved import UnservedEditor
+from server.workers import Workers
 from workspace.catalogue import Catalogue
 
 _log = structlog.get_logger("layercake")
@@ -59,6 +61,7 @@ class Services:
     edge: Edge
     documents: StoredDocuments
     catalogue: Catalogue
+    workers: Workers
 
 
 def build_services(settings: Settings, database: Database, authenticate: Authenticator) -> Services:
@@ -81,7 +84,7 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
         hub.forget_graph(graph_id)
 
     catalogue = Catalogue(Projects(database), rows, after_delete)
-    return Services(database, log, hub, edge, documents, catalogue)
+    return Services(database, log, hub, edge, documents, catalogue, Workers())
 
 
 def _hub_settings(settings: Settings) -> HubSettings:
@@ -102,8 +105,11 @@ def build_http(settings: Settings, services: Services, authenticate: Authenticat
     metrics = Metrics(services.edge, services.hub, services.log)
     app.include_router(health.router(services.database.ping, age_s, settings.log_behind_s, metrics.text))
     app.include_router(projects.router(services.catalogue))
-    app.include_router(graphs.router(services.catalogue, _content_of(services)))
-    app.include_router(importing.router(services.catalogue))
+    content, workers = _content_of(services), services.workers
+    editor = UnservedEditor(services.database, workers)
+    app.include_router(graphs.router(services.catalogue, content, workers))
+    app.include_router(exporting.router(services.catalogue, content, workers))
+    app.include_router(importing.router(services.catalogue, content, workers, editor))
     description.serve_description(app)
     app.mount("/", static_page())
     if settings.open:
@@ -187,6 +193,7 @@ async def running(
             yield listener
         finally:
             is_stored = await _stop(settings, services, listener)
+            services.workers.close()
             await _end(tasks)
     if not is_stored:
         raise UnsavedEditsError(services.log.uncommitted_bytes)

@@ -2,7 +2,7 @@
 
 import typer
 
-from server.commands import graphs, importing, serving
+from server.commands import exporting, graphs, importing, serving
 
 app = typer.Typer(
     help="Layercake: graphs that people and programs edit together, live, every edit durable.",
@@ -12,6 +12,7 @@ app = typer.Typer(
 )
 serving.register(app)
 importing.register(app)
+exporting.register(app)
 graphs.register(app)
 
 

@@ -10,11 +10,15 @@ import typer
 
 from auth.policy import Principal
 from persistence.graphs import Graphs
+from persistence.operations import StoredDocuments
 from persistence.projects import Projects
 from persistence.records import ANONYMOUS_USER_ID
 from server.settings import Settings
 from server.store import open_store
+from server.unserved import UnservedEditor
+from server.workers import Workers
 from workspace.catalogue import Catalogue
+from workspace.ports import LiveEditor
 
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the embedded database.", show_default=".layercake")]
 DatabaseUrl = Annotated[str | None, typer.Option(help="An external PostgreSQL instead of the embedded one.")]
@@ -28,6 +32,24 @@ async def open_catalogue(settings: Settings) -> AsyncIterator[Catalogue]:
     """Open the store for the length of the block. Raises StoreError."""
     async with open_store(settings) as database:
         yield Catalogue(Projects(database), Graphs(database), _nothing_is_live)
+
+
+@asynccontextmanager
+async def open_editor(settings: Settings) -> AsyncIterator[LiveEditor]:
+    """Open the store for changes of graphs that no server has open, for the length of the block. Raises StoreError."""
+    workers = Workers()
+    try:
+        async with open_store(settings) as database:
+            yield UnservedEditor(database, workers)
+    finally:
+        workers.close()
+
+
+@asynccontextmanager
+async def open_documents(settings: Settings) -> AsyncIterator[tuple[Catalogue, StoredDocuments]]:
+    """Open the store to read what is committed, for the length of the block. Raises StoreError."""
+    async with open_store(settings) as database:
+        yield Catalogue(Projects(database), Graphs(database), _nothing_is_live), StoredDocuments(database)
 
 
 async def _nothing_is_live(graph_id: UUID) -> None:  # noqa: ARG001 - a command holds no rooms

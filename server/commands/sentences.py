@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from persistence.errors import StoreError
 from server.page import PageMissingError
+from workspace.export_tables import ExportError
 
 
 class UsageError(Exception):
@@ -31,7 +32,7 @@ def explained() -> Iterator[None]:
 
 
 def _is_explainable(error: BaseException) -> bool:
-    return isinstance(error, ValidationError | UsageError | StoreError | PageMissingError | OSError)
+    return isinstance(error, ValidationError | UsageError | StoreError | ExportError | PageMissingError | OSError)
 
 
 def _sentence(error: BaseException) -> str:

@@ -1,22 +1,21 @@
 """Routes of graphs: `/api/graphs`, and those of a project's graphs."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
-import orjson
 from fastapi import APIRouter, Response
-from pycrdt import Doc
 from pydantic import BaseModel, ConfigDict
 
-from persistence.document import Edge, GraphContent, Layer, Node, read_content
+from persistence.document import Edge, Layer, Node
 from persistence.records import Graph, GraphType
 from server.http.problems import describe
 from server.http.projects import Changes
 from server.http.requests import BoundedRoute, Caller, Description, Name
+from server.workers import Workers
 from workspace.catalogue import Catalogue
+from workspace.exporting import document_json
 
 
 class ContentSource(Protocol):
@@ -62,9 +61,9 @@ class GraphDocument(GraphBody):
     layers: list[Layer]
 
 
-def router(catalogue: Catalogue, content: ContentSource) -> APIRouter:
+def router(catalogue: Catalogue, content: ContentSource, workers: Workers) -> APIRouter:
     """Return the routes of graphs."""
-    routes = _GraphRoutes(catalogue, content)
+    routes = _GraphRoutes(catalogue, content, workers)
     api = APIRouter(tags=["graphs"], route_class=BoundedRoute, responses=describe(401, 404, 503))
     of_project, one = "/api/projects/{project_id}/graphs", "/api/graphs/{graph_id}"
     bad_body = describe(400, 403, 413, 422)
@@ -99,9 +98,10 @@ def router(catalogue: Catalogue, content: ContentSource) -> APIRouter:
 
 
 class _GraphRoutes:
-    def __init__(self, catalogue: Catalogue, content: ContentSource) -> None:
+    def __init__(self, catalogue: Catalogue, content: ContentSource, workers: Workers) -> None:
         self._catalogue = catalogue
         self._content = content
+        self._workers = workers
 
     async def create(self, project_id: UUID, body: NewGraph, caller: Caller) -> Graph:
         return await self._catalogue.create_graph(caller, project_id, body.name, body.graph_type, body.description)
@@ -112,7 +112,8 @@ class _GraphRoutes:
     async def read(self, graph_id: UUID, caller: Caller) -> Response:
         graph = await self._catalogue.graph(caller, graph_id)
         updates = await self._content(graph_id)
-        body = await asyncio.to_thread(_document_json, graph, updates)
+        members = GraphBody.model_validate(graph).model_dump(mode="json")
+        body = await self._workers.run(document_json, members, graph_id, updates)
         return Response(body, media_type="application/json")
 
     async def change(self, graph_id: UUID, body: Changes, caller: Caller) -> Graph:
@@ -120,17 +121,3 @@ class _GraphRoutes:
 
     async def delete(self, graph_id: UUID, caller: Caller) -> None:
         await self._catalogue.delete_graph(caller, graph_id)
-
-
-def _document_json(graph: Graph, updates: Sequence[bytes]) -> bytes:
-    """Read the graph from its updates and write it as `GraphDocument`; in a thread, since large ones take a second."""
-    content = _content(graph.id, updates)
-    members = GraphBody.model_validate(graph).model_dump(mode="json")
-    return orjson.dumps(members | {"nodes": content.nodes, "edges": content.edges, "layers": content.layers})
-
-
-def _content(graph_id: UUID, updates: Sequence[bytes]) -> GraphContent:
-    doc: Doc[Any] = Doc()
-    for update in updates:
-        doc.apply_update(update)
-    return read_content(doc, graph_id)
