@@ -1,9 +1,7 @@
 """`layercake export`: a graph becomes a file."""
 
 import asyncio
-import os
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -117,19 +115,10 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     if path == Path("-"):
         yield sys.stdout.buffer
         return
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".layercake-", delete=False) as file:
-        written = Path(file.name)
-        try:
-            yield file  # type: ignore[misc]
-            file.flush()
-            written.chmod(0o666 & ~_umask())
-            written.replace(path)
-        except BaseException:
-            written.unlink(missing_ok=True)
-            raise
-
-
-def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -66,7 +66,7 @@ def import_tables(
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Make a graph of files of nodes, edges and layers, or merge them into one: all of it, or nothing and the errors."""
+    """Make a graph of files of nodes, edges and layers, or merge them into one: all, or nothing and the errors."""
     files = _files(paths or [], {TableKind.NODES: nodes, TableKind.EDGES: edges, TableKind.LAYERS: layers})
     if (into is None) == (project_name is None):
         raise typer.BadParameter("name the project of the new graph with --project, or a graph with --into")

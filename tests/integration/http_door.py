@@ -1,5 +1,6 @@
 """The HTTP interface of projects and graphs on a test's database, with a caller of the test's choice."""
 
+import atexit
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,8 +16,15 @@ from persistence.graphs import Graphs
 from persistence.operations import StoredDocuments
 from persistence.projects import Projects
 from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID
-from server.http import graphs, importing, problems, projects
+from server.http import exporting, graphs, importing, problems, projects
+from server.unserved import UnservedEditor
+from server.workers import Workers
 from workspace.catalogue import Catalogue
+
+WORKERS = Workers()
+"""One process for all tests of a run, since starting one takes a while."""
+
+atexit.register(WORKERS.close)
 
 
 @dataclass
@@ -40,8 +48,10 @@ class Door:
         app.state.authenticate = self._authenticate
         problems.install(app)
         app.include_router(projects.router(self.catalogue))
-        app.include_router(graphs.router(self.catalogue, self._content))
-        app.include_router(importing.router(self.catalogue))
+        editor = UnservedEditor(self.database, WORKERS)
+        app.include_router(graphs.router(self.catalogue, self._content, WORKERS))
+        app.include_router(exporting.router(self.catalogue, self._content, WORKERS))
+        app.include_router(importing.router(self.catalogue, self._content, WORKERS, editor))
         return app
 
     async def _authenticate(self, request: Request) -> Principal:
