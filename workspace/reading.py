@@ -4,6 +4,7 @@ Pure. What a file is, its content says: an archive (a spreadsheet, or tables pac
 document, or else a table of comma or tab separated values.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from workspace.tables import MAX_FILE_BYTES, Line, TableFile, TableKind, read_ta
 from workspace.xlsx_reader import Sheet, WorkbookError, is_workbook, read_sheets
 
 TABLE_SUFFIXES = (".csv", ".tsv")
+_JSON = re.compile(rb"(\xef\xbb\xbf)?\s*\{")
 _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 _SHEET_NAMES = {kind.value: kind for kind in TableKind} | {"links": TableKind.EDGES}
 
@@ -51,7 +53,7 @@ def _parts(file: TableFile, issues: Issues) -> Iterable[_Part]:
         return _unpacked(file, issues)
     elif file.data.startswith(_OLD_WORKBOOK):
         issues.add(file.name, None, None, "expected XLSX, but this is an older spreadsheet; save it as XLSX")
-    elif name.endswith(".json") or (not name.endswith(TABLE_SUFFIXES) and file.data.lstrip()[:1] == b"{"):
+    elif name.endswith(".json") or _JSON.match(file.data):
         return [(statements.file, statements) for statements in read_document(file, issues)]
     else:
         return [_table(file.name, file.kind, read_lines(file, issues), issues)]
