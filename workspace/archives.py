@@ -30,7 +30,7 @@ class Archive:
             self._zip = zipfile.ZipFile(BytesIO(data))
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise ArchiveError(f"expected a whole archive, but {error}; save it again") from None
-        self.names = tuple(info.filename for info in self._zip.infolist() if not info.is_dir())
+        self.names = tuple(info.filename for info in self._zip.infolist() if not info.filename.endswith("/"))
         self._left_bytes = MAX_UNPACKED_BYTES
 
     def read(self, name: str) -> bytes:

@@ -86,7 +86,7 @@ def _parse(
     archive: Archive, part: str, start: _Start, end: _End | None = None, text: Callable[[str], None] | None = None
 ) -> None:
     """Call back for each element, by its name without its prefix, and for text."""
-    parser = expat.ParserCreate()
+    parser = expat.ParserCreate("UTF-8")  # whatever a part declares: nobody writes another encoding
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = _refuse_doctype
     parser.StartElementHandler = lambda tag, attributes: start(tag.rpartition(":")[2], attributes)

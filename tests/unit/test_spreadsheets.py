@@ -242,6 +242,24 @@ def test_a_broken_file_is_refused_in_words(name: str, data: bytes, expected: str
     assert issue.file == name
 
 
+@pytest.mark.parametrize("encoding", ["foo", "utf-7", "big5", "utf-16"])
+def test_a_part_is_read_as_utf_8_whatever_it_declares(encoding: str) -> None:
+    """IMPORT-16: found by changing bytes at random."""
+    part = f'\ufeff<?xml version="1.0" encoding="{encoding}"?><worksheet/>'
+
+    assert cells(package(workbook(nodes=NODES), {"xl/worksheets/sheet1.xml": part.encode()})) == []
+
+
+def test_a_part_without_a_name_is_one_like_any_other() -> None:
+    """IMPORT-16: found by changing bytes at random."""
+    data = workbook(nodes=NODES)
+    name = b"docProps/core.xml"
+    nameless = data.replace(len(name).to_bytes(2, "little") + bytes(2), bytes(4))
+
+    assert nameless != data
+    assert issues(nameless)
+
+
 def test_a_part_that_was_changed_is_refused() -> None:
     """IMPORT-16: every byte of a part is checked against its sum."""
     data = bytearray(workbook(nodes=NODES))
