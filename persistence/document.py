@@ -4,8 +4,8 @@ Pure. A field that is absent means none; a field of a wrong kind reads as its de
 document can be read, whatever its authors put in it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, TypeVar
 from uuid import UUID, uuid5
 
@@ -102,12 +102,20 @@ class ServerEdit:
     summary: Mapping[str, Any]
 
 
+ABSENT: Mapping[type, Mapping[str, Any]] = {
+    entity: {one.name: {} if one.name == "properties" else one.default for one in fields(entity) if one.name != "id"}
+    for entity in (Node, Edge, Layer)
+}
+"""What each field reads as where a document has nothing."""
+
+
 class _Identified(Protocol):
     @property
     def id(self) -> str: ...
 
 
 _Entity = TypeVar("_Entity", bound=_Identified)
+_T = TypeVar("_T")
 
 
 def build_updates(content: GraphContent, client_id: int) -> Iterator[DocumentUpdate]:
@@ -118,57 +126,74 @@ def build_updates(content: GraphContent, client_id: int) -> Iterator[DocumentUpd
     """
     doc: Doc[Any] = Doc(client_id=client_id)
     for root, entities in (("layers", content.layers), ("nodes", content.nodes), ("edges", content.edges)):
-        target = doc.get(root, type=Map)
-        for batch in _batches((entity.id, _written_fields(entity)) for entity in entities):
-            yield _write(doc, target, batch)
+        yield from write_entities(doc, doc.get(root, type=Map), entities)
 
 
-def _write(doc: Doc[Any], target: Map[Any], batch: Mapping[str, Mapping[str, Any]]) -> DocumentUpdate:
+def write_entities(doc: Doc[Any], root: Map[Any], entities: Iterable[Node | Edge | Layer]) -> Iterator[DocumentUpdate]:
+    """Write entities that `root` lacks, in updates of at most MAX_UPDATE_BYTES, unless one entity is larger."""
+
+    def write(item: tuple[str, dict[str, Any]]) -> None:
+        root[item[0]] = Map(_shared(item[1]))
+
+    written = ((entity.id, written_fields(entity)) for entity in entities)
+    for batch in batches(written, lambda item: fields_size_bytes(*item)):
+        yield transact(doc, batch, write)
+
+
+def transact(doc: Doc[Any], batch: Sequence[_T], change: Callable[[_T], None]) -> DocumentUpdate:
+    """Do `change` to each of `batch` in one transaction of the document's own client, and return its update."""
+    before = _clock(doc)
     events: list[TransactionEvent] = []
     subscription = doc.observe(events.append)
     with doc.transaction():
-        for id_, fields in batch.items():
-            target[id_] = Map(_shared(fields))
+        for one in batch:
+            change(one)
     doc.unobserve(subscription)
-    client_id, clock = _sole_clock(doc.get_state())
-    vector_clock = orjson.dumps({str(client_id): clock}).decode()
-    return DocumentUpdate(events[0].update, client_id, vector_clock, len(batch))
+    after = _clock(doc)
+    vector_clock = {str(doc.client_id): after} if after > before else {}  # nothing but deletions moves no clock
+    return DocumentUpdate(events[0].update, doc.client_id, orjson.dumps(vector_clock).decode(), len(batch))
 
 
-def _sole_clock(state: bytes) -> tuple[int, int]:
-    """Return the client and its clock of a state vector that has one client."""
+def _clock(doc: Doc[Any]) -> int:
+    """Return the clock of the document's own client."""
+    return clocks(doc.get_state()).get(doc.client_id, 0)
+
+
+def clocks(state: bytes) -> dict[int, int]:
+    """Return the clock of each client in an encoded state vector (yjs/src/utils/encoding.js)."""
     decoder = Decoder(state)
-    clients = decoder.read_var_uint()
-    assert clients == 1
-    return decoder.read_var_uint(), decoder.read_var_uint()
+    return {decoder.read_var_uint(): decoder.read_var_uint() for _ in range(decoder.read_var_uint())}
 
 
-def _batches(entities: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[dict[str, dict[str, Any]]]:
-    batch: dict[str, dict[str, Any]] = {}
+def batches(items: Iterable[_T], size_bytes: Callable[[_T], int]) -> Iterator[list[_T]]:
+    """Yield the items in lists of at most MAX_UPDATE_BYTES, unless one item is larger."""
+    batch: list[_T] = []
     batch_bytes = 0
-    for id_, fields in entities:
-        size_bytes = _size_bytes(id_, fields)
-        if batch and batch_bytes + size_bytes > MAX_UPDATE_BYTES:
+    for item in items:
+        item_bytes = size_bytes(item)
+        if batch and batch_bytes + item_bytes > MAX_UPDATE_BYTES:
             yield batch
-            batch, batch_bytes = {}, 0
-        batch[id_] = fields
-        batch_bytes += size_bytes
+            batch, batch_bytes = [], 0
+        batch.append(item)
+        batch_bytes += item_bytes
     if batch:
         yield batch
 
 
-def _size_bytes(id_: str, fields: Mapping[str, Any]) -> int:
-    """Return no less than an entity takes in the v1 encoding; text is never longer there than in JSON."""
+def fields_size_bytes(id_: str, fields: Mapping[str, Any]) -> int:
+    """Return no less than fields of an entity take in the v1 encoding; text is never longer there than in JSON."""
     return len(orjson.dumps((id_, fields))) + _ITEM_OVERHEAD_BYTES * (2 + len(fields))
 
 
-def _written_fields(entity: Node | Edge | Layer) -> dict[str, Any]:
-    values = ((name, getattr(entity, name)) for name in entity.__slots__ if name != "id")
-    return {
-        name: str(value) if isinstance(value, UUID) else value
-        for name, value in values
-        if value is not None and value is not False and value not in ("", {})
-    }
+def written_fields(entity: Node | Edge | Layer) -> dict[str, Any]:
+    """Return the fields of an entity as they are written: those that are not what an absent one reads as."""
+    values = ((name, getattr(entity, name), absent) for name, absent in ABSENT[type(entity)].items())
+    return {name: written_value(value) for name, value, absent in values if value != absent}
+
+
+def written_value(value: Any) -> Any:
+    """Return the value of a field as it is written."""
+    return str(value) if isinstance(value, UUID) else value
 
 
 def _shared(fields: Mapping[str, Any]) -> dict[str, Any]:

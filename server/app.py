@@ -60,17 +60,19 @@ async def running(
     services = build_services(settings, database, authenticate)
     listener = Listener(_uvicorn_config(settings, services, build_http(settings, services, authenticate)))
     async with asyncio.TaskGroup() as parts:
-        tasks = [parts.create_task(work) for work in (services.log.run(), services.hub.run(), services.edge.run())]
+        tasks = [
+            parts.create_task(work) for work in (services.node.log.run(), services.node.hub.run(), services.edge.run())
+        ]
         await listener.startup(sockets=[bound])
         tasks.append(parts.create_task(listener.main_loop()))
         try:
             yield listener
         finally:
             is_stored = await _stop(settings, services, listener)
-            services.workers.close()
+            services.node.workers.close()
             await _end(tasks)
     if not is_stored:
-        raise UnsavedEditsError(services.log.uncommitted_bytes)
+        raise UnsavedEditsError(services.node.log.uncommitted_bytes)
 
 
 def _uvicorn_config(settings: Settings, services: Services, app: FastAPI) -> uvicorn.Config:
@@ -93,7 +95,7 @@ async def _stop(settings: Settings, services: Services, listener: Listener) -> b
     await services.edge.closed(_GOODBYE_S)
     for connection in list(listener.server_state.connections):
         connection.shutdown()
-    ending = [asyncio.create_task(services.hub.close()), *listener.server_state.tasks]
+    ending = [asyncio.create_task(services.node.hub.close()), *listener.server_state.tasks]
     await asyncio.wait(ending, timeout=max(deadline - asyncio.get_running_loop().time(), 0))
     await _end(ending)
     return is_stored

@@ -8,7 +8,7 @@ from fastapi import FastAPI, HTTPException, Request
 from auth.policy import Principal
 from server.door import Authenticator, UnauthenticatedError, bearer
 from server.http import bin as binned
-from server.http import copying, description, graphs, health, history, importing, problems, projects, tables
+from server.http import copying, description, exporting, graphs, health, history, importing, problems, projects, tables
 from server.metrics import Metrics, oldest_unsaved_age_s
 from server.origin import ForeignRequestError
 from server.page import OpenRequestsOnly, SecurityHeaders, static_page
@@ -21,16 +21,18 @@ def build_http(settings: Settings, services: Services, authenticate: Authenticat
     app = FastAPI(title="Layercake", version="0.1.0", docs_url=None, redoc_url=None)
     app.state.authenticate = _http_authentication(authenticate)
     problems.install(app)
-    age_s = lambda: oldest_unsaved_age_s(services.log, datetime.now(UTC))  # noqa: E731 - one expression with a name
-    metrics = Metrics(services.edge, services.hub, services.log)
+    age_s = lambda: oldest_unsaved_age_s(services.node.log, datetime.now(UTC))  # noqa: E731 - one expression with a name
+    metrics = Metrics(services.edge, services.node.hub, services.node.log)
     app.include_router(health.router(services.database.ping, age_s, settings.log_behind_s, metrics.text))
     app.include_router(projects.router(services.catalogue))
-    app.include_router(graphs.router(services.catalogue, services.whole, services.renaming))
+    catalogue, whole, workers = services.catalogue, services.node.whole, services.node.workers
+    app.include_router(graphs.router(catalogue, whole, services.renaming, workers))
+    app.include_router(exporting.router(catalogue, whole, workers))
+    app.include_router(importing.router(catalogue, whole, workers, services.node.edits))
     app.include_router(tables.router(services.catalogue, services.tables))
     app.include_router(copying.router(services.copies))
     app.include_router(binned.router(services.bin))
     app.include_router(history.router(services.history))
-    app.include_router(importing.router(services.catalogue))
     description.serve_description(app)
     app.mount("/", static_page())
     if settings.open:

@@ -16,6 +16,7 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
     data_dir: Path = Field(Path(".layercake"), description="Folder of the embedded database.")
     database_url: str | None = Field(None, description="An external PostgreSQL instead of the embedded one.")
+    server: str | None = Field(None, description="The server that commands ask, such as http://127.0.0.1:8000.")
     open: bool = Field(False, description="No login, everyone is an administrator; loopback addresses only.")
 
     database_start_timeout_s: float = Field(120.0, gt=0, description="How long the embedded database may recover.")

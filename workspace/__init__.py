@@ -1,1 +1,1 @@
-"""What surrounds a graph: projects, and tables that become graphs."""
+"""What surrounds a graph: projects, and the files that graphs come from and become."""

@@ -96,9 +96,7 @@ class Catalogue:
     async def import_graph(self, principal: Principal, project_id: UUID, name: str, prepared: PreparedGraph) -> Graph:
         """Create a graph with its content: all of it, or nothing if this raises."""
         await self.authorise_project(principal, project_id, Action.EDIT)
-        content = prepared.content
-        counts = {"nodes": len(content.nodes), "edges": len(content.edges), "layers": len(content.layers)}
-        origin = Origin("graph.imported", counts)
+        origin = Origin("graph.imported", prepared.counts)
         return await self._graphs.create(principal.id, project_id, name, "data", None, prepared.updates, origin)
 
     async def authorise_project(self, principal: Principal, project_id: UUID, action: Action) -> None:

@@ -1,7 +1,6 @@
 """Copies of graphs: the whole document, and in it what makes its entities known as those of the source."""
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -9,11 +8,14 @@ import orjson
 from pycrdt import Doc, Map
 
 from auth.policy import Action, Principal
-from persistence.document import DocumentUpdate, effective_lineage
+from persistence.document import DocumentUpdate, clocks, effective_lineage, transact
 from persistence.records import Graph, Origin
 from workspace.catalogue import Catalogue
-from workspace.edits import Recorder, clocks, unused_client_id
+from workspace.meta import write_fields
 from workspace.ports import GraphStore, WholeDocument, Worker
+
+MAX_CLIENT_ID = 2**16 - 1
+"""The server writes with ids up to here, so that in a true conflict the concurrent edit of a person wins."""
 
 MAX_NAME_CHARACTERS = 200
 _SUFFIX = " (copy)"
@@ -60,13 +62,25 @@ def copied_updates(document: bytes, source_id: UUID, name: str | None) -> tuple[
     source: Doc[Any] = Doc()
     source.apply_update(document)
     state = source.get_state()
-    recorder = Recorder(document, unused_client_id(state))
-    _write_lineages(recorder, source_id)
-    meta = recorder.doc.get("meta", type=Map)
+    doc: Doc[Any] = Doc(client_id=unused_client_id(state))
+    doc.apply_update(document)
+    edits = list(_write_lineages(doc, source_id))
+    meta = doc.get("meta", type=Map)
     if name is not None and meta.get("name") != name:
-        with recorder.transaction(entities=0):
-            meta["name"] = name
-    return (*_whole(document, state), *recorder.updates)
+        edits.append(write_fields(doc, {"name": name}))
+    return (*_whole(document, state), *edits)
+
+
+def unused_client_id(state: bytes) -> int:
+    """Return the lowest id that no client of the encoded state vector has.
+
+    Raises ValueError if there is none below 2^16, which needs as many edits of a server.
+    """
+    used = clocks(state)
+    for client_id in range(1, MAX_CLIENT_ID + 1):
+        if client_id not in used:
+            return client_id
+    raise ValueError("the document has no client id left for the server to write with")
 
 
 def _whole(document: bytes, state: bytes) -> Iterator[DocumentUpdate]:
@@ -76,12 +90,15 @@ def _whole(document: bytes, state: bytes) -> Iterator[DocumentUpdate]:
         yield DocumentUpdate(document, min(advanced), vector_clock, 0)
 
 
-def _write_lineages(recorder: Recorder, source_id: UUID) -> None:
-    missing = iter(list(_without_lineage(recorder.doc, source_id)))
-    while batch := list(islice(missing, _LINEAGES_PER_UPDATE)):
-        with recorder.transaction(len(batch)):
-            for entity, lineage_id in batch:
-                entity["lineage_id"] = lineage_id
+def _write_lineages(doc: Doc[Any], source_id: UUID) -> Iterator[DocumentUpdate]:
+    missing = list(_without_lineage(doc, source_id))
+    for start in range(0, len(missing), _LINEAGES_PER_UPDATE):
+        yield transact(doc, missing[start : start + _LINEAGES_PER_UPDATE], _write_lineage)
+
+
+def _write_lineage(missing: tuple[Map[Any], str]) -> None:
+    entity, lineage_id = missing
+    entity["lineage_id"] = lineage_id
 
 
 def _without_lineage(doc: Doc[Any], source_id: UUID) -> Iterator[tuple[Map[Any], str]]:

@@ -1,4 +1,4 @@
-"""One row becomes one node, edge or layer.
+"""The rows of a table become statements about nodes, edges and layers.
 
 Pure. A cell that is not what its column needs is noted in `Issues` and reads as none.
 """
@@ -6,15 +6,19 @@ Pure. A cell that is not what its column needs is noted in `Issues` and reads as
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from persistence.document import MAX_EXACT_INTEGER, Edge, Layer, Node
+import orjson
+
 from workspace.issues import Issues
-from workspace.tables import Row, Table
+from workspace.statements import Statement, Statements
+from workspace.tables import Row, Table, TableKind
+from workspace.values import UnfitValueError, document_number, lineage_value, object_value, position_value
 
-MAX_ID_BYTES = 500
-"""So that the id of an edge made of two ids fits the 1,024 that rows have for it."""
+MAX_ID_BYTES = 1024
+"""What the rows of the store have for an id."""
 
 _TRUTH = {
     "true": True,
@@ -26,108 +30,105 @@ _TRUTH = {
     "n": False,
     "0": False,
 }
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d{1,400}(\.\d{0,400})?|\.\d{1,400})([eE][+-]?\d{1,3})?", re.ASCII)
+_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 
 
-def read_nodes(table: Table, issues: Issues) -> Iterator[Node]:
-    """Yield the node of each row that has an id of its own."""
-    for id_, cells in _with_ids(table, issues):
-        yield Node(
-            id=id_,
-            label=cells.text("label") or "",
-            layer=cells.text("layer"),
-            is_partition=cells.truth("is_partition"),
-            belongs_to=cells.text("belongs_to"),
-            weight=cells.number("weight"),
-            comment=cells.text("comment"),
-            properties=cells.row.extra,
-        )
+def read_statements(table: Table, issues: Issues) -> Statements:
+    """Return what the rows say; of edges without an id column, the ids follow from the ends and the order."""
+    statements = tuple(_RowReader(table, issues).read())
+    return Statements(table.file, table.kind, table.headers, statements, table.broken_ids)
 
 
-def read_edges(table: Table, issues: Issues) -> Iterator[Edge]:
-    """Yield the edge of each row; without an id column the ids follow from the ends and the order."""
-    rows = _with_ids(table, issues) if "id" in table.headers else _with_made_ids(table, issues)
-    for id_, cells in rows:
-        yield Edge(
-            id=id_,
-            source=cells.text("source") or "",
-            target=cells.text("target") or "",
-            label=cells.text("label") or "",
-            layer=cells.text("layer"),
-            weight=cells.number("weight"),
-            comment=cells.text("comment"),
-            properties=cells.row.extra,
-        )
+def id_problem(id_: str) -> str | None:
+    """Say what is wrong with an id, if anything is."""
+    if 0 < len(id_.encode()) <= MAX_ID_BYTES:
+        return None
+    return f"expected an id of 1 to {MAX_ID_BYTES} bytes"
 
 
-def read_layers(table: Table, issues: Issues) -> Iterator[Layer]:
-    """Yield the layer of each row that has an id of its own."""
-    for id_, cells in _with_ids(table, issues):
-        yield Layer(
-            id=id_,
-            name=cells.text("name") or "",
-            background_color=cells.text("background_color"),
-            text_color=cells.text("text_color"),
-            border_color=cells.text("border_color"),
-            properties=cells.row.extra,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Cells:
-    """The cells of one row by field, each read as what it should be."""
-
-    table: Table
-    row: Row
-    issues: Issues
-
-    def text(self, field: str) -> str | None:
-        return self.row.cells.get(field)
-
-    def number(self, field: str) -> int | float | None:
-        text = self.row.cells.get(field)
-        if text is None:
-            return None
-        number = float(text) if _NUMBER.fullmatch(text) else math.nan
-        if not abs(number) <= MAX_EXACT_INTEGER:
-            self.note(field, f"expected a number up to 2^53, but there is {text!r}")
-            return None
-        return int(number) if number.is_integer() else number
-
-    def truth(self, field: str) -> bool:
-        text = self.row.cells.get(field, "no")
-        truth = _TRUTH.get(text.casefold())
-        if truth is None:
-            self.note(field, f"expected true, yes, y, 1, false, no, n, 0 or nothing, but there is {text!r}")
-        return truth is True
-
-    def note(self, field: str, message: str) -> None:
-        self.issues.add(self.table.file, self.row.line, self.table.headers[field], message)
-
-
-def _with_ids(table: Table, issues: Issues) -> Iterator[tuple[str, _Cells]]:
-    lines: dict[str, int] = {}
-    for row in table.rows:
-        cells = _Cells(table, row, issues)
-        id_ = row.cells.get("id", "")
-        if not 0 < len(id_.encode()) <= MAX_ID_BYTES:
-            cells.note("id", f"expected an id of 1 to {MAX_ID_BYTES} bytes")
-        elif id_ in lines:
-            cells.note("id", f"expected an id once, but {id_!r} is on line {lines[id_]} already")
-        else:
-            lines[id_] = row.line
-        yield id_, cells
-
-
-def _with_made_ids(table: Table, issues: Issues) -> Iterator[tuple[str, _Cells]]:
+def _with_made_ids(rows: Sequence[Row]) -> Iterator[tuple[str, Row]]:
     """Name edges by their ends; the second and later ones of a pair also by their number."""
     taken: set[str] = set()
     count: Counter[str] = Counter()
-    for row in table.rows:
+    for row in rows:
         pair = f"{row.cells.get('source', '')}->{row.cells.get('target', '')}"
         id_ = pair
         while id_ in taken or not count[pair]:
             count[pair] += 1
             id_ = pair if count[pair] == 1 else f"{pair}#{count[pair]}"
         taken.add(id_)
-        yield id_, _Cells(table, row, issues)
+        yield id_, row
+
+
+@dataclass(frozen=True, slots=True)
+class _RowReader:
+    table: Table
+    issues: Issues
+
+    def read(self) -> Iterator[Statement]:
+        lines: dict[str, int] = {}
+        for id_, row in self._identified():
+            if problem := id_problem(id_):
+                self._note(row, "id", problem)
+            elif id_ in lines:
+                self._note(row, "id", f"expected an id once, but {id_!r} is on line {lines[id_]} already")
+            lines.setdefault(id_, row.line)
+            yield self._statement(id_, row)
+
+    def _identified(self) -> Iterator[tuple[str, Row]]:
+        if self.table.kind is TableKind.EDGES and "id" not in self.table.headers:
+            return _with_made_ids(self.table.rows)
+        return ((row.cells.get("id", ""), row) for row in self.table.rows)
+
+    def _statement(self, id_: str, row: Row) -> Statement:
+        fields = {name: self._value(row, name) for name in self.table.headers if name != "id"}
+        if "properties" in fields:
+            return Statement(
+                id_, row.line, "", fields | {"properties": {**(fields["properties"] or {}), **row.extra}}, {}
+            )
+        return Statement(id_, row.line, "", fields, {name: row.extra.get(name) for name in self.table.extra})
+
+    def _value(self, row: Row, name: str) -> Any:
+        text = row.cells.get(name)
+        if text is None:
+            return None
+        try:
+            return _READERS.get(name, str)(text)
+        except UnfitValueError as error:
+            self._note(row, name, str(error))
+            return None
+
+    def _note(self, row: Row, name: str, message: str) -> None:
+        self.issues.add(self.table.file, row.line, self.table.headers.get(name, name), message)
+
+
+def _truth(text: str) -> bool:
+    truth = _TRUTH.get(text.casefold())
+    if truth is None:
+        raise UnfitValueError(f"expected true, yes, y, 1, false, no, n, 0 or nothing, but there is {text!r}")
+    return truth
+
+
+def _number(text: str) -> int | float:
+    number = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if not math.isfinite(number):
+        raise UnfitValueError(f"expected a number, but there is {text!r}")
+    return document_number(int(text) if _INTEGER.fullmatch(text) else number)
+
+
+def _json(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise UnfitValueError(f"expected JSON, but {error}") from None
+
+
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "is_partition": _truth,
+    "weight": _number,
+    "lineage_id": lineage_value,
+    "position": lambda text: position_value(_json(text)),
+    "properties": lambda text: object_value(_json(text)),
+}
+"""How the cells of a column are read that are not plain text."""

@@ -1,30 +1,44 @@
-"""Tables of nodes, edges and layers become one graph, or a list of everything that is wrong with them.
+"""Files become a new graph, or are merged into one, or turn out to be wrong in ways that are told all at once.
 
-Pure. A graph is made only of tables without a single error.
+Pure. These functions take long for large files: a server runs them in a worker process.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
+from uuid import UUID
 
-from persistence.document import DocumentUpdate, Edge, GraphContent, Layer, Node, build_updates
-from workspace.entities import read_edges, read_layers, read_nodes
+from pycrdt import Doc
+
+from persistence.document import (
+    DocumentUpdate,
+    Edge,
+    GraphContent,
+    Layer,
+    Node,
+    ServerEdit,
+    build_updates,
+    read_content,
+)
+from workspace.document_edits import edit_document
 from workspace.issues import Issues
-from workspace.references import check_ends, check_layers, check_parents
-from workspace.tables import Table, TableFile, TableKind, read_table
+from workspace.merging import plan_merge
+from workspace.reading import read_files
+from workspace.tables import TableFile, TableKind
 
 IMPORT_CLIENT_ID = 1
 """The Yjs client that writes an imported graph, which nobody else has written to yet."""
 
-Progress = Callable[[int, int], None]
-"""Hears how many rows are done, of how many."""
+MERGE_EVENT = "graph.imported"
+"""The type of the event that tells of a merge."""
 
-_Entity = TypeVar("_Entity", Node, Edge, Layer)
+Progress = Callable[[int, int], None]
+"""Hears how many nodes, edges and layers are done, of how many."""
 
 
 @dataclass(frozen=True, slots=True)
-class TablesRead:
-    """A graph made of tables, and the names of the files that were no table of a graph."""
+class GraphRead:
+    """A graph made of files, and the names of the files that had no part in it."""
 
     content: GraphContent
     left_out: tuple[str, ...]
@@ -32,9 +46,9 @@ class TablesRead:
 
 @dataclass(frozen=True, slots=True)
 class PreparedGraph:
-    """A graph made of tables, as the updates that write it, and the names of the files that had no part in it."""
+    """A graph made of files, as the updates that write it; how much is in it, and which files had no part in it."""
 
-    content: GraphContent
+    counts: Mapping[str, int]
     left_out: tuple[str, ...]
     updates: tuple[DocumentUpdate, ...]
 
@@ -44,56 +58,59 @@ def prepare_graph(files: Sequence[TableFile], progress: Progress | None = None) 
 
     Raises TableErrors with all that is wrong.
     """
-    tables = read_tables(files)
+    read = read_graph(files)
+    content = read.content
     updates = []
     done = 0
-    for update in build_updates(tables.content, IMPORT_CLIENT_ID):
+    for update in build_updates(content, IMPORT_CLIENT_ID):
         updates.append(update)
         done += update.entities
         if progress is not None:
-            progress(done, tables.content.entities)
-    return PreparedGraph(tables.content, tables.left_out, tuple(updates))
+            progress(done, content.entities)
+    counts = {"nodes": len(content.nodes), "edges": len(content.edges), "layers": len(content.layers)}
+    return PreparedGraph(counts, read.left_out, tuple(updates))
 
 
-def read_tables(files: Sequence[TableFile]) -> TablesRead:
-    """Make a graph of `files`: one table of nodes, and at most one of edges and one of layers.
+def read_graph(files: Sequence[TableFile]) -> GraphRead:
+    """Make a graph of `files`: nodes, and at most one table of edges and one of layers.
 
-    What a file is, its header says unless its `kind` does. Raises TableErrors with all that is wrong.
+    Raises TableErrors with all that is wrong.
     """
     issues = Issues()
-    read = [(file.name, read_table(file, issues)) for file in files]
-    by_kind = _one_of_each_kind([table for _, table in read if table is not None], issues)
-    if TableKind.NODES not in by_kind and issues.count == 0:
+    read = read_files(files, issues)
+    if TableKind.NODES not in read.statements and issues.count == 0:
         issues.add(None, None, None, "expected a table of nodes: one whose header has the columns id and label")
-    content = _read_content(by_kind, issues)
+    changes = plan_merge(read, GraphContent(), issues).changes
     issues.raise_if_any()
-    return TablesRead(content, tuple(name for name, table in read if table is None))
-
-
-def _one_of_each_kind(tables: Sequence[Table], issues: Issues) -> dict[TableKind, Table]:
-    by_kind: dict[TableKind, Table] = {}
-    for table in tables:
-        first = by_kind.setdefault(table.kind, table)
-        if first is not table:
-            issues.add(table.file, None, None, f"expected one table of {table.kind}, but {first.file} is one")
-    return by_kind
-
-
-def _read_content(tables: Mapping[TableKind, Table], issues: Issues) -> GraphContent:
-    nodes, edges, layers = (tables.get(kind) for kind in TableKind)
+    entities = [change.after for change in changes]
     content = GraphContent(
-        nodes=_sorted(read_nodes(nodes, issues) if nodes else ()),
-        edges=_sorted(read_edges(edges, issues) if edges else ()),
-        layers=_sorted(read_layers(layers, issues) if layers else ()),
+        nodes=tuple(one for one in entities if isinstance(one, Node)),
+        edges=tuple(one for one in entities if isinstance(one, Edge)),
+        layers=tuple(one for one in entities if isinstance(one, Layer)),
     )
-    if nodes is not None:
-        check_parents(nodes, issues)
-    if nodes is not None and edges is not None:
-        check_ends(edges, nodes, issues)
-    if nodes is not None and layers is not None:
-        check_layers(nodes, layers, issues)
-    return content
+    return GraphRead(content, read.left_out)
 
 
-def _sorted(entities: Iterable[_Entity]) -> tuple[_Entity, ...]:
-    return tuple(sorted(entities, key=lambda entity: entity.id))
+def merge_files(
+    files: Sequence[TableFile], graph_id: UUID, is_replacing: bool, document: bytes, client_id: int
+) -> ServerEdit:
+    """Make the edit that merges `files` into the graph `graph_id`, whose whole document is one update (a `Build`).
+
+    `is_replacing`: of each kind that the files speak of, what they do not name is deleted. The summary counts what is
+    added, changed, deleted and unchanged. Raises TableErrors with all that is wrong.
+    """
+    doc: Doc[Any] = Doc(client_id=client_id)
+    doc.apply_update(document)
+    issues = Issues()
+    read = read_files(files, issues)
+    if not read.statements and issues.count == 0:
+        issues.add(None, None, None, "expected a table of nodes, edges or layers")
+    merge = plan_merge(read, read_content(doc, graph_id), issues, is_replacing=is_replacing)
+    issues.raise_if_any()
+    updates = tuple(edit_document(doc, merge.changes))
+    return ServerEdit(updates, merge.counts() | {"left_out": list(read.left_out)})
+
+
+def preview_merge(files: Sequence[TableFile], graph_id: UUID, is_replacing: bool, document: bytes) -> Mapping[str, Any]:
+    """Return the summary that merging would have."""
+    return merge_files(files, graph_id, is_replacing, document, IMPORT_CLIENT_ID).summary

@@ -34,6 +34,10 @@ class TableErrors(ValueError):  # noqa: N818 - it is all the errors of some tabl
         self.issues = issues
         self.count = count
 
+    def __reduce__(self) -> tuple[type["TableErrors"], tuple[tuple[TableIssue, ...], int]]:
+        """Let the worker process that finds them raise them here."""
+        return TableErrors, (self.issues, self.count)
+
 
 @dataclass(slots=True)
 class Issues:

@@ -1,9 +1,10 @@
 """The name and description of a graph inside its document, where open clients see them change. Pure."""
 
-from pycrdt import Map
+from typing import Any
 
-from persistence.document import ServerEdit
-from workspace.edits import Recorder
+from pycrdt import Doc, Map
+
+from persistence.document import DocumentUpdate, ServerEdit, transact
 
 
 def write_meta(document: bytes, client_id: int, name: str, description: str | None) -> ServerEdit:
@@ -11,18 +12,23 @@ def write_meta(document: bytes, client_id: int, name: str, description: str | No
 
     What it says already is not written again.
     """
-    recorder = Recorder(document, client_id)
-    meta = recorder.doc.get("meta", type=Map)
-    changed = {
-        key: value
-        for key, value in (("name", name), ("description", description))
-        if (meta.get(key) if key in meta else None) != value
-    }
-    if changed:
-        with recorder.transaction(entities=0):
-            for key, value in changed.items():
-                if value is None:
-                    del meta[key]
-                else:
-                    meta[key] = value
-    return ServerEdit(tuple(recorder.updates), changed)
+    doc: Doc[Any] = Doc(client_id=client_id)
+    doc.apply_update(document)
+    wanted = {"name": name, "description": description}
+    meta = doc.get("meta", type=Map)
+    changed = {key: value for key, value in wanted.items() if meta.get(key) != value}
+    return ServerEdit((write_fields(doc, changed),) if changed else (), changed)
+
+
+def write_fields(doc: Doc[Any], fields: dict[str, str | None]) -> DocumentUpdate:
+    """Set `fields` of the document's map `meta`, or remove those that are None."""
+    meta = doc.get("meta", type=Map)
+
+    def write(field: tuple[str, str | None]) -> None:
+        key, value = field
+        if value is None:
+            del meta[key]
+        else:
+            meta[key] = value
+
+    return transact(doc, list(fields.items()), write)

@@ -1,22 +1,23 @@
-"""Files of comma or tab separated values become rows, read by the names in their header.
+"""Lines of cells become the rows of a table, read by the names in its header.
 
 Pure. Whatever is wrong is noted in `Issues`, and reading goes on as far as it makes sense.
 """
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from io import StringIO
 
 from workspace.issues import Issues
 
-MAX_FILE_BYTES = 32 * 1024 * 1024
+MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_ROWS = 200_000
 """Of one table."""
 
-MAX_ROW_CHARACTERS = 8 * 1024
-"""So that one entity always fits into one update, whatever its characters take in UTF-8 and JSON."""
+MAX_ROW_CHARACTERS = 1024 * 1024
+"""Of one node, edge or layer with its text and properties; at most 4 MiB in a document."""
+
+Line = tuple[int, Sequence[str]]
+"""The cells of a row, and the line it starts on (from 1)."""
 
 
 class TableKind(StrEnum):
@@ -29,7 +30,7 @@ class TableKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TableFile:
-    """A file as it was given; `kind` None means that the header decides."""
+    """A file as it was given; `kind` None means that its content decides what it is."""
 
     name: str
     data: bytes
@@ -38,7 +39,7 @@ class TableFile:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: `cells` by field name and `extra` by header name, stripped, empty ones left out."""
+    """One row: `cells` by field name and `extra` by header name, empty ones left out."""
 
     line: int
     cells: Mapping[str, str]
@@ -47,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The rows of a file, and what the file calls each field that it has.
+    """The rows of a file, what the file calls each field that it has, and which further columns it has.
 
     `broken_ids` are those of rows that are left out because an issue is about their shape.
     """
@@ -55,29 +56,36 @@ class Table:
     file: str
     kind: TableKind
     headers: Mapping[str, str]
+    extra: tuple[str, ...]
     rows: tuple[Row, ...]
     broken_ids: frozenset[str]
 
 
-_FIELDS: Mapping[TableKind, Mapping[str, str]] = {
-    TableKind.NODES: {
-        name: name for name in ("id", "label", "layer", "is_partition", "belongs_to", "weight", "comment")
-    },
-    TableKind.EDGES: {name: name for name in ("id", "source", "target", "label", "layer", "weight", "comment")},
-    TableKind.LAYERS: {
-        "id": "id",
-        "layer": "id",
-        "label": "name",
-        "name": "name",
-        "background": "background_color",
-        "background_color": "background_color",
-        "text": "text_color",
-        "text_color": "text_color",
-        "border": "border_color",
-        "border_color": "border_color",
-    },
+def _named(*fields: str, **further: str) -> dict[str, str]:
+    return {name: name for name in fields} | further
+
+
+FIELDS: Mapping[TableKind, Mapping[str, str]] = {
+    TableKind.NODES: _named(
+        *("id", "label", "layer", "is_partition", "belongs_to", "weight", "comment"),
+        *("lineage_id", "position", "content", "properties"),
+    ),
+    TableKind.EDGES: _named(
+        "id", "source", "target", "label", "layer", "weight", "comment", "lineage_id", "properties"
+    ),
+    TableKind.LAYERS: _named(
+        *("id", "name", "background_color", "text_color", "border_color", "properties"),
+        layer="id",
+        label="name",
+        background="background_color",
+        text="text_color",
+        border="border_color",
+    ),
 }
 """What a header may say (in any case), and which field that is."""
+
+_VERBATIM = "properties"
+"""A table with this column is one that was exported: its cells mean exactly what is in them, spaces included."""
 
 _REQUIRED: Mapping[TableKind, tuple[str, ...]] = {
     TableKind.NODES: ("id",),
@@ -93,23 +101,20 @@ _TELLING: Mapping[TableKind, frozenset[str]] = {
 """Columns that only one kind of table has."""
 
 
-def read_table(file: TableFile, issues: Issues) -> Table | None:
-    """Read one file; None if it is no table of a graph, or so broken that an issue says why."""
-    text = _decode(file, issues)
-    if text is None:
-        return None
-    lines = _split(file, text, issues)
-    header_line, header = next(lines, (1, []))
-    kind = file.kind or kind_of(header)
+def read_table(file: str, kind: TableKind | None, lines: Iterator[Line], issues: Issues) -> Table | None:
+    """Read the lines of one table; None if it is no table of a graph, or so broken that an issue says why."""
+    header_line, header = next(_stripped(lines), (1, []))
+    kind = kind or kind_of(header)
     if kind is None:
         return None
-    fields = _match_header(file.name, kind, header_line, header, issues)
+    fields = _match_header(file, kind, header_line, header, issues)
     if fields is None:
         return None
     headers = {name: text for name, text in zip(fields, header, strict=True) if name is not None}
-    reader = _RowReader(file.name, header, fields, issues)
-    rows = tuple(reader.read(lines))
-    return Table(file.name, kind, headers, rows, frozenset(reader.broken_ids))
+    extra = tuple(text for name, text in zip(fields, header, strict=True) if name is None and text)
+    reader = _RowReader(file, header, fields, issues)
+    rows = tuple(reader.read(_as_they_are(lines) if _VERBATIM in headers else _stripped(lines)))
+    return Table(file, kind, headers, extra, rows, frozenset(reader.broken_ids))
 
 
 def kind_of(header: Sequence[str]) -> TableKind | None:
@@ -125,47 +130,13 @@ def kind_of(header: Sequence[str]) -> TableKind | None:
     return TableKind.LAYERS if {"layer", "label"} <= names else None
 
 
-def _decode(file: TableFile, issues: Issues) -> str | None:
-    if len(file.data) > MAX_FILE_BYTES:
-        issues.add(file.name, None, None, f"expected a file of at most {MAX_FILE_BYTES} bytes")
-    elif file.data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        issues.add(file.name, 1, None, "expected UTF-8, but this is UTF-16; save it as UTF-8")
-    elif b"\0" in file.data:
-        line = _line_at(file.data, file.data.index(b"\0"))
-        issues.add(file.name, line, None, "expected text, but there is a NUL byte")
-    else:
-        try:
-            return file.data.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = _line_at(file.data, error.start)
-            issues.add(file.name, line, None, "expected UTF-8, but there is another encoding; save it as UTF-8")
-    return None
+def _stripped(lines: Iterable[Line]) -> Iterator[Line]:
+    """Yield each line that is not blank, without the spaces around its cells."""
+    return _as_they_are((line, [cell.strip() for cell in cells]) for line, cells in lines)
 
 
-def _line_at(data: bytes, offset: int) -> int:
-    return data.count(b"\n", 0, offset) + 1
-
-
-def _split(file: TableFile, text: str, issues: Issues) -> Iterator[tuple[int, list[str]]]:
-    """Yield each row that is not blank with the line it starts on."""
-    reader = csv.reader(StringIO(text, newline=""), delimiter=_delimiter(file.name, text), strict=True)
-    start = 1
-    try:
-        for cells in reader:
-            stripped = [cell.strip() for cell in cells]
-            if any(stripped):
-                yield start, stripped
-            start = reader.line_num + 1
-    except csv.Error as error:
-        issues.add(file.name, start, None, f"expected well-formed cells from here on ({error})")
-
-
-def _delimiter(file_name: str, text: str) -> str:
-    """Return tab for a .tsv file, else the one that the header has most of."""
-    if file_name.lower().endswith(".tsv"):
-        return "\t"
-    header = text.lstrip().partition("\n")[0]
-    return max(",\t;", key=header.count)
+def _as_they_are(lines: Iterable[Line]) -> Iterator[Line]:
+    return (line for line in lines if any(line[1]))
 
 
 def _normalise(name: str) -> str:
@@ -176,7 +147,7 @@ def _match_header(
     file: str, kind: TableKind, line: int, header: Sequence[str], issues: Issues
 ) -> list[str | None] | None:
     """Return the field of each column (None for an extra one), or None if rows cannot be read by it."""
-    known = _FIELDS[kind]
+    known = FIELDS[kind]
     fields = [known.get(_normalise(name)) for name in header]
     before = issues.count
     seen: dict[str, str] = {}
@@ -199,7 +170,7 @@ class _RowReader:
     issues: Issues
     broken_ids: set[str] = field(default_factory=set)
 
-    def read(self, lines: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
+    def read(self, lines: Iterator[Line]) -> Iterator[Row]:
         for count, (line, cells) in enumerate(lines, start=1):
             if count > MAX_ROWS:
                 self.issues.add(self.file, line, None, f"expected at most {MAX_ROWS} rows")

@@ -2,7 +2,7 @@
 
 import typer
 
-from server.commands import archiving, backup, graphs, importing, project, serving
+from server.commands import archiving, backup, exporting, graphs, importing, project, serving
 
 app = typer.Typer(
     help="Layercake: graphs that people and programs edit together, live, every edit durable.",
@@ -12,6 +12,7 @@ app = typer.Typer(
 )
 serving.register(app)
 importing.register(app)
+exporting.register(app)
 graphs.register(app)
 backup.register(app)
 archiving.register(project.app)

@@ -1,7 +1,7 @@
 """What the commands about projects and graphs share: their options, and a catalogue on the store."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -9,12 +9,17 @@ from uuid import UUID
 import typer
 
 from auth.policy import Principal
+from persistence.database import Database
 from persistence.graphs import Graphs
 from persistence.projects import Projects
 from persistence.records import ANONYMOUS_USER_ID
+from server.documents import Documents
+from server.node import Node, running_node
 from server.settings import Settings
 from server.store import open_store
+from server.workers import Workers
 from workspace.catalogue import Catalogue
+from workspace.ports import LiveEditor
 
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the embedded database.", show_default=".layercake")]
 DatabaseUrl = Annotated[str | None, typer.Option(help="An external PostgreSQL instead of the embedded one.")]
@@ -28,6 +33,27 @@ async def open_catalogue(settings: Settings) -> AsyncIterator[Catalogue]:
     """Open the store for the length of the block. Raises StoreError."""
     async with open_store(settings) as database:
         yield Catalogue(Projects(database), Graphs(database), nothing_is_live)
+
+
+@asynccontextmanager
+async def open_editor(settings: Settings) -> AsyncIterator[LiveEditor]:
+    """Open the store for changes of graphs that no server has open, for the length of the block. Raises StoreError."""
+    async with _open_node(settings) as (_, node):
+        yield node.edits
+
+
+@asynccontextmanager
+async def open_documents(settings: Settings) -> AsyncIterator[tuple[Catalogue, Documents]]:
+    """Open the store to read what is committed, for the length of the block. Raises StoreError."""
+    async with _open_node(settings) as (database, node):
+        yield Catalogue(Projects(database), Graphs(database), nothing_is_live), node.whole
+
+
+@asynccontextmanager
+async def _open_node(settings: Settings) -> AsyncIterator[tuple[Database, Node]]:
+    with closing(Workers()) as workers:
+        async with open_store(settings) as database, running_node(settings, database, workers) as node:
+            yield database, node
 
 
 async def nothing_is_live(graph_id: UUID) -> None:

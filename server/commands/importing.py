@@ -1,28 +1,32 @@
-"""`layercake import`: tables become a graph."""
+"""`layercake import`: files become a graph, or are merged into one."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, SpinnerColumn
 
+from persistence.errors import GraphServedElsewhereError
 from persistence.records import Graph, Project
-from server.commands.catalogue import OPERATOR, DatabaseUrl, DataDir, open_catalogue
+from server.commands.catalogue import OPERATOR, DatabaseUrl, DataDir, open_catalogue, open_documents, open_editor
+from server.commands.remote import merge_remotely
 from server.commands.sentences import explained
 from server.settings import Settings
 from workspace.catalogue import Catalogue
-from workspace.importing import PreparedGraph, prepare_graph
+from workspace.importing import MERGE_EVENT, PreparedGraph, merge_files, prepare_graph, preview_merge
 from workspace.issues import TableErrors
+from workspace.reading import TABLE_SUFFIXES
 from workspace.tables import MAX_FILE_BYTES, TableFile, TableKind
-
-_TABLE_SUFFIXES = {".csv", ".tsv"}
 
 Tables = Annotated[
     list[Path] | None,
-    typer.Argument(exists=True, help="Tables, or folders of them; the header of each says what it is."),
+    typer.Argument(exists=True, help="CSV, TSV, XLSX, JSON or zipped tables, or folders of CSV and TSV."),
 ]
 Nodes = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="A table of nodes, whatever its header.")]
 Edges = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="A table of edges, whatever its header.")]
@@ -30,12 +34,22 @@ Layers = Annotated[
     Path | None, typer.Option(exists=True, dir_okay=False, help="A table of layers, whatever its header.")
 ]
 ProjectName = Annotated[
-    str, typer.Option("--project", help="Project to import into; made if there is none of this name.")
+    str | None, typer.Option("--project", help="Project of the new graph; made if there is none of this name.")
 ]
 GraphName = Annotated[
     str | None, typer.Option("--graph", help="Name of the graph.", show_default="the name of the folder")
 ]
 IfEmpty = Annotated[bool, typer.Option("--if-empty", help="Do nothing if there is a project already.")]
+Into = Annotated[
+    UUID | None,
+    typer.Option("--into", metavar="GRAPH", help="Merge into the graph with this id, instead of a new one."),
+]
+Replace = Annotated[bool, typer.Option("--replace", help="With --into: delete what the files do not name.")]
+ServerAddress = Annotated[
+    str | None,
+    typer.Option(help="With --into: the server that has the graph open.", show_default="that of the data folder"),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="With --into: only tell what would be done.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -46,33 +60,48 @@ def register(app: typer.Typer) -> None:
 def import_tables(
     *,
     paths: Tables = None,
-    project_name: ProjectName,
+    project_name: ProjectName = None,
     graph_name: GraphName = None,
     nodes: Nodes = None,
     edges: Edges = None,
     layers: Layers = None,
     if_empty: IfEmpty = False,
+    into: Into = None,
+    replace: Replace = False,
+    dry_run: DryRun = False,
+    server: ServerAddress = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Make a graph of tables (CSV or TSV) of nodes, edges and layers: all of it, or nothing and a list of errors."""
-    kinds = {TableKind.NODES: nodes, TableKind.EDGES: edges, TableKind.LAYERS: layers}
+    """Make a graph of files of nodes, edges and layers, or merge them into one: all, or nothing and the errors."""
+    files = _files(paths or [], {TableKind.NODES: nodes, TableKind.EDGES: edges, TableKind.LAYERS: layers})
+    if (into is None) == (project_name is None):
+        raise typer.BadParameter("name the project of the new graph with --project, or a graph with --into")
+    if into is None and (replace or dry_run):
+        raise typer.BadParameter("--replace and --dry-run go with --into")
+    with explained(), _complaining():
+        settings = Settings.with_options(data_dir=data_dir, database_url=database_url, server=server)
+        if into is not None:
+            _tell_merged(asyncio.run(_merge(settings, into, files, replace=replace, dry_run=dry_run)))
+            return
+        graph_name = graph_name or _folder_name(paths or [Path(files[0].name)])
+        prepared = _prepare(files)
+        graph = asyncio.run(_import(settings, str(project_name), graph_name, prepared, if_empty=if_empty))
+        _report(graph, prepared)
+
+
+def _files(paths: Sequence[Path], kinds: Mapping[TableKind, Path | None]) -> list[TableFile]:
     explicit = [_read(path, kind) for kind, path in kinds.items() if path is not None]
-    files = [_read(path, None) for path in _tables_in(paths or [])] + explicit
+    files = [_read(path, None) for path in _tables_in(paths)] + explicit
     if not files:
         raise typer.BadParameter("name the tables to import, or a folder that has some")
-    graph_name = graph_name or _folder_name(paths or [Path(files[0].name)])
-    prepared = _prepare(files)
-    with explained():
-        settings = Settings.with_options(data_dir=data_dir, database_url=database_url)
-        graph = asyncio.run(_import(settings, project_name, graph_name, prepared, if_empty=if_empty))
-    _report(graph, prepared)
+    return files
 
 
 def _tables_in(paths: Sequence[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            yield from sorted(file for file in path.iterdir() if file.suffix.lower() in _TABLE_SUFFIXES)
+            yield from sorted(file for file in path.iterdir() if file.suffix.lower() in TABLE_SUFFIXES)
         else:
             yield path
 
@@ -90,12 +119,24 @@ def _folder_name(paths: Sequence[Path]) -> str:
 def _prepare(files: Sequence[TableFile]) -> PreparedGraph:
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Importing", total=None)
+        return prepare_graph(files, lambda done, total: progress.update(task, completed=done, total=total))
+
+
+async def _merge(
+    settings: Settings, graph_id: UUID, files: Sequence[TableFile], *, replace: bool, dry_run: bool
+) -> Mapping[str, Any]:
+    """Merge files into a graph, or only see what that would do, and return the summary."""
+    if dry_run:
+        async with open_documents(settings) as (_, documents):
+            return preview_merge(files, graph_id, replace, await documents(graph_id))
+    with Progress(SpinnerColumn(), "Merging", console=Console(stderr=True), transient=True) as progress:
+        progress.add_task("Merging", total=None)
         try:
-            return prepare_graph(files, lambda done, total: progress.update(task, completed=done, total=total))
-        except TableErrors as errors:
-            progress.stop()
-            _complain(errors)
-            raise typer.Exit(1) from None
+            async with open_editor(settings) as editor:
+                build = partial(merge_files, files, graph_id, replace)
+                return await editor.edit(OPERATOR.id, graph_id, MERGE_EVENT, build)
+        except GraphServedElsewhereError:
+            return await merge_remotely(settings, graph_id, files, replace=replace)
 
 
 async def _import(
@@ -116,21 +157,35 @@ async def _project(catalogue: Catalogue, name: str) -> Project:
     return await catalogue.create_project(OPERATOR, name, None)
 
 
-def _complain(errors: TableErrors) -> None:
-    for issue in errors.issues:
-        typer.echo(str(issue), err=True)
-    more = errors.count - len(errors.issues)
-    typer.echo(
-        f"{errors.count} error(s){f', {more} of them not shown' if more else ''}: nothing was imported", err=True
-    )
+@contextmanager
+def _complaining() -> Iterator[None]:
+    """End the command with exit code 1 and every error of the files, each on its line."""
+    try:
+        yield
+    except TableErrors as errors:
+        for issue in errors.issues:
+            typer.echo(str(issue), err=True)
+        more = errors.count - len(errors.issues)
+        shown = f", {more} of them not shown" if more else ""
+        typer.echo(f"{errors.count} error(s){shown}: nothing was imported", err=True)
+        raise typer.Exit(1) from None
+
+
+def _tell_merged(summary: Mapping[str, Any]) -> None:
+    for act in ("added", "changed", "deleted", "unchanged"):
+        typer.echo(f"{act}: " + ", ".join(f"{count} {kind}" for kind, count in summary[act].items()))
+    _tell_left_out(summary["left_out"])
 
 
 def _report(graph: Graph | None, prepared: PreparedGraph) -> None:
     if graph is None:
         typer.echo("there is a project already: nothing was imported")
         return
-    content = prepared.content
-    counts = f"{len(content.nodes)} nodes, {len(content.edges)} edges, {len(content.layers)} layers"
+    counts = ", ".join(f"{count} {kind}" for kind, count in prepared.counts.items())
     typer.echo(f"{graph.id}  {graph.name}: {counts}")
-    if prepared.left_out:
-        typer.echo(f"left out, since their headers are of no such table: {', '.join(prepared.left_out)}")
+    _tell_left_out(prepared.left_out)
+
+
+def _tell_left_out(names: Sequence[str]) -> None:
+    if names:
+        typer.echo(f"left out, since they are no such table: {', '.join(names)}")

@@ -7,16 +7,28 @@ import typer
 from pydantic import ValidationError
 
 from auth.errors import AuthError
+from collab.hub import MemoryFullError
 from persistence.errors import StoreError
 from server.page import PageMissingError
 from workspace.archive import ArchiveError
+from workspace.export_tables import ExportError
 
 
 class UsageError(Exception):
     """Options that cannot go together."""
 
 
-_EXPLAINABLE = (ValidationError, UsageError, StoreError, AuthError, ArchiveError, PageMissingError, OSError)
+_EXPLAINABLE = (
+    ValidationError,
+    UsageError,
+    StoreError,
+    MemoryFullError,
+    AuthError,
+    ArchiveError,
+    ExportError,
+    PageMissingError,
+    OSError,
+)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import uvloop
 
 from server.app import UnsavedEditsError, bind, running
 from server.commands.catalogue import DatabaseUrl, DataDir
+from server.commands.remote import address_file
 from server.commands.sentences import UsageError, explained
 from server.door import everyone_is_admin, nobody_is_known
 from server.logs import configure_logs
@@ -98,8 +99,8 @@ async def _serve_until(stop: asyncio.Event, started: asyncio.Event, settings: Se
             running(settings, database, authenticate, bound) as listener,
         ):
             started.set()
-            _announce(settings, listener.port)
-            await stop.wait()
+            with _announced(settings, listener.port):
+                await stop.wait()
             _log.info("stopping")
 
 
@@ -113,11 +114,23 @@ def _bound(settings: Settings) -> socket.socket:
         ) from None
 
 
-def _announce(settings: Settings, port: int) -> None:
+@contextmanager
+def _announced(settings: Settings, port: int) -> Iterator[None]:
+    """Tell where the server is: people by a line, the commands on its folder by a file that is there for the block."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    typer.echo(f"Layercake is at http://{host}:{port}/")
+    address = f"http://{host}:{port}"
+    typer.echo(f"Layercake is at {address}/")
     if not settings.open:
         _log.warning("there are no accounts yet, so nobody can sign in; start with --open to use it on this machine")
+    if settings.database_url is not None:
+        yield
+        return
+    file = address_file(settings.data_dir)
+    file.write_text(address)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:

@@ -1,22 +1,21 @@
 """Routes of graphs: `/api/graphs`, and those of a project's graphs."""
 
-import asyncio
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
-import orjson
 from fastapi import APIRouter, Response
-from pycrdt import Doc
 from pydantic import BaseModel, ConfigDict
 
 from auth.policy import Principal
-from persistence.document import Edge, GraphContent, Layer, Node, read_content
+from persistence.document import Edge, Layer, Node
 from persistence.records import Graph, GraphType, Retitle
 from server.http.problems import describe
 from server.http.projects import Changes
 from server.http.requests import BoundedRoute, Caller, Description, Name
+from server.workers import Workers
 from workspace.catalogue import Catalogue
+from workspace.exporting import document_json
 
 
 class ContentSource(Protocol):
@@ -69,9 +68,9 @@ class GraphDocument(GraphBody):
     layers: list[Layer]
 
 
-def router(catalogue: Catalogue, content: ContentSource, renamer: Renamer) -> APIRouter:
+def router(catalogue: Catalogue, content: ContentSource, renamer: Renamer, workers: Workers) -> APIRouter:
     """Return the routes of graphs."""
-    routes = _GraphRoutes(catalogue, content, renamer)
+    routes = _GraphRoutes(catalogue, content, renamer, workers)
     api = APIRouter(tags=["graphs"], route_class=BoundedRoute, responses=describe(401, 404, 503))
     of_project, one = "/api/projects/{project_id}/graphs", "/api/graphs/{graph_id}"
     bad_body = describe(400, 403, 413, 422)
@@ -106,10 +105,11 @@ def router(catalogue: Catalogue, content: ContentSource, renamer: Renamer) -> AP
 
 
 class _GraphRoutes:
-    def __init__(self, catalogue: Catalogue, content: ContentSource, renamer: Renamer) -> None:
+    def __init__(self, catalogue: Catalogue, content: ContentSource, renamer: Renamer, workers: Workers) -> None:
         self._catalogue = catalogue
         self._content = content
         self._renamer = renamer
+        self._workers = workers
 
     async def create(self, project_id: UUID, body: NewGraph, caller: Caller) -> Graph:
         return await self._catalogue.create_graph(caller, project_id, body.name, body.graph_type, body.description)
@@ -120,7 +120,8 @@ class _GraphRoutes:
     async def read(self, graph_id: UUID, caller: Caller) -> Response:
         graph = await self._catalogue.graph(caller, graph_id)
         document = await self._content(graph_id)
-        body = await asyncio.to_thread(_document_json, graph, document)
+        members = GraphBody.model_validate(graph).model_dump(mode="json")
+        body = await self._workers.run(document_json, members, graph_id, document)
         return Response(body, media_type="application/json")
 
     async def change(self, graph_id: UUID, body: Changes, caller: Caller) -> Graph:
@@ -128,16 +129,3 @@ class _GraphRoutes:
 
     async def delete(self, graph_id: UUID, caller: Caller) -> None:
         await self._catalogue.delete_graph(caller, graph_id)
-
-
-def _document_json(graph: Graph, document: bytes) -> bytes:
-    """Read the graph from its document and write it as `GraphDocument`; in a thread, since large ones take a second."""
-    content = _content(graph.id, document)
-    members = GraphBody.model_validate(graph).model_dump(mode="json")
-    return orjson.dumps(members | {"nodes": content.nodes, "edges": content.edges, "layers": content.layers})
-
-
-def _content(graph_id: UUID, document: bytes) -> GraphContent:
-    doc: Doc[Any] = Doc()
-    doc.apply_update(document)
-    return read_content(doc, graph_id)

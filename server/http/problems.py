@@ -21,6 +21,7 @@ from persistence.errors import (
     NotFoundError,
     StoreUnavailableError,
 )
+from workspace.export_tables import ExportError
 from workspace.issues import TableErrors
 
 MEDIA_TYPE = "application/problem+json"
@@ -34,6 +35,7 @@ _CODES = {
     404: "not_found",
     405: "method_not_allowed",
     413: "too_large",
+    422: "invalid_request",
     429: "too_many_requests",
     503: "unavailable",
 }
@@ -45,7 +47,10 @@ _log = structlog.get_logger("layercake.http")
 
 
 class FieldError(BaseModel):
-    """One thing wrong: in a request by `field`, in a table by `file`, `line` and `column`."""
+    """One thing wrong: in a request by `field`, in a table by `file`, `line` and `column`.
+
+    The sheet of a spreadsheet is part of `file` (`book.xlsx/nodes`); `column` is a JSON Pointer in a JSON document.
+    """
 
     message: str
     field: str | None = None
@@ -142,9 +147,13 @@ def _invalid_value(error: InvalidValueError) -> Response:
 
 
 def _tables(error: TableErrors) -> Response:
-    detail = f"the tables have {error.count} error(s), so nothing was imported; mend them and try again"
+    detail = f"the files have {error.count} error(s), so nothing was imported; mend them and try again"
     errors = [asdict(issue) for issue in error.issues]
     return problem(422, "invalid_tables", detail, errors=errors, error_count=error.count)
+
+
+def _export(error: ExportError) -> Response:
+    return problem(422, "not_exportable", str(error))
 
 
 def _unavailable(error: StoreUnavailableError) -> Response:
@@ -187,6 +196,7 @@ _ANSWERS: Mapping[type[Exception], Callable[[Any], Response]] = {
     ConflictError: _conflict,
     InvalidValueError: _invalid_value,
     TableErrors: _tables,
+    ExportError: _export,
     GraphServedElsewhereError: _served_elsewhere,
     MemoryFullError: _memory_full,
     StoreUnavailableError: _unavailable,

@@ -1,32 +1,58 @@
 """The HTTP interface of projects and graphs on a test's database, with a caller of the test's choice."""
 
-from collections.abc import AsyncIterator
+import atexit
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
-from fake_editor import FakeEditor, InlineWorker
 from fastapi import FastAPI, HTTPException, Request
 
 from auth.policy import Principal
 from persistence.bin import BinnedRows
 from persistence.database import Database
+from persistence.errors import StoreError
 from persistence.events import Events
 from persistence.graphs import Graphs
-from persistence.operations import StoredDocuments
 from persistence.projects import Projects
 from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID
 from persistence.tables import GraphTables
-from server.documents import assemble, read_stored
 from server.http import bin as binned
-from server.http import copying, graphs, history, importing, problems, projects, tables
+from server.http import copying, exporting, graphs, history, importing, problems, projects, tables
+from server.node import Node, running_node
+from server.settings import Settings
+from server.workers import Workers
 from workspace.bin import Bin
 from workspace.catalogue import Catalogue
 from workspace.copying import Copies
 from workspace.history import History
+from workspace.ports import Build
 from workspace.renaming import Renaming
+
+WORKERS = Workers()
+"""One process for all tests of a run, since starting one takes a while."""
+
+atexit.register(WORKERS.close)
+
+
+class Editor:
+    """The node's editor; `fails_with` is raised once, before anything is done."""
+
+    def __init__(self, node: Node) -> None:
+        self.fails_with: StoreError | None = None
+        self.summaries: list[Mapping[str, Any]] = []
+        self._edits = node.edits
+
+    async def edit(self, user_id: UUID, graph_id: UUID, event_type: str | None, build: Build) -> Mapping[str, Any]:
+        if self.fails_with is not None:
+            error, self.fails_with = self.fails_with, None
+            raise error
+        summary = await self._edits.edit(user_id, graph_id, event_type, build)
+        self.summaries.append(summary)
+        return summary
 
 
 @dataclass
@@ -35,13 +61,14 @@ class Door:
 
     database: Database
     database_url: str
+    node: Node
     caller: UUID | None = ANONYMOUS_USER_ID
     closed: list[tuple[UUID, str]] = field(default_factory=list)
     client: httpx.AsyncClient = field(init=False)
 
     def __post_init__(self) -> None:
         self.catalogue = Catalogue(Projects(self.database), Graphs(self.database), self._close)
-        self.editor = FakeEditor(self.database)
+        self.editor = Editor(self.node)
         # What the application raises is looked at as its clients see it.
         transport = httpx.ASGITransport(self._app(), raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://door")
@@ -51,12 +78,14 @@ class Door:
         app.state.authenticate = self._authenticate
         problems.install(app)
         app.include_router(projects.router(self.catalogue))
-        app.include_router(graphs.router(self.catalogue, self._content, Renaming(self.catalogue, self.editor)))
-        copies = Copies(self.catalogue, Graphs(self.database), self.document, InlineWorker())
+        whole, renaming = self.node.whole, Renaming(self.catalogue, self.editor)
+        app.include_router(graphs.router(self.catalogue, whole, renaming, WORKERS))
+        app.include_router(exporting.router(self.catalogue, whole, WORKERS))
+        app.include_router(importing.router(self.catalogue, whole, WORKERS, self.editor))
+        copies = Copies(self.catalogue, Graphs(self.database), whole, WORKERS)
         app.include_router(copying.router(copies))
         app.include_router(binned.router(Bin(self.catalogue, BinnedRows(self.database))))
         app.include_router(history.router(History(self.catalogue, Events(self.database))))
-        app.include_router(importing.router(self.catalogue))
         app.include_router(tables.router(self.catalogue, GraphTables(self.database)))
         return app
 
@@ -69,14 +98,9 @@ class Door:
         role = await Graphs(self.database).role_in_graph(ANONYMOUS_USER_ID, graph_id)
         self.closed.append((graph_id, "absent" if role is None else "there"))
 
-    async def _content(self, graph_id: UUID) -> bytes:
-        chunks = await read_stored(StoredDocuments(self.database), graph_id)
-        return assemble(chunks, 0).document
-
     async def document(self, graph_id: UUID) -> bytes:
         """Return a graph's whole document."""
-        chunks = await read_stored(StoredDocuments(self.database), graph_id)
-        return assemble(chunks, 1024 * 1024).document
+        return await self.node.whole(graph_id)
 
     async def person(self, role: str | None) -> UUID:
         """Add a person with a role in the group of everyone, or in none."""
@@ -105,6 +129,7 @@ class Door:
 @asynccontextmanager
 async def open_door(database: Database, database_url: str) -> AsyncIterator[Door]:
     """Open the interface for the length of the block."""
-    door = Door(database, database_url)
-    async with door.client:
-        yield door
+    async with running_node(Settings(), database, WORKERS) as node:
+        door = Door(database, database_url, node)
+        async with door.client:
+            yield door

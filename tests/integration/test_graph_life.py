@@ -11,7 +11,15 @@ from http_door import Door, open_door
 from pycrdt import Array, Doc, Map, Text
 
 from persistence.database import Database
-from persistence.document import MAX_UPDATE_BYTES, DocumentUpdate, GraphContent, Node, build_updates, read_content
+from persistence.document import (
+    MAX_UPDATE_BYTES,
+    DocumentUpdate,
+    GraphContent,
+    Node,
+    build_updates,
+    clocks,
+    read_content,
+)
 from persistence.errors import GraphServedElsewhereError, NotFoundError, StoreUnavailableError
 from persistence.graphs import Graphs
 from persistence.operations import StoredDocuments
@@ -19,7 +27,6 @@ from persistence.records import ANONYMOUS_USER_ID
 from server.http import turn
 from server.workers import Workers
 from workspace.copying import copied_updates
-from workspace.edits import clocks
 
 ME = ANONYMOUS_USER_ID
 

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import json
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from pycrdt import Doc
 
 from persistence.document import Edge, GraphContent, Layer, Node, build_updates, read_content
-from workspace.importing import prepare_graph, read_tables
+from workspace.importing import prepare_graph, read_graph
 from workspace.issues import TableErrors
 from workspace.tables import TableFile
 
@@ -20,6 +21,8 @@ GRAPH_ID = UUID(int=1)
 _TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=12).map(str.strip)
 _ID = _TEXT.filter(bool)
 _WEIGHT = st.none() | st.integers(-(2**53), 2**53) | st.decimals(-1000, 1000, places=3).map(float)
+
+_MEMBERS = ["id", "label", "weight", "source", "target", "belongs_to", "layer", "properties", "position", "lineage_id"]
 
 
 @st.composite
@@ -78,7 +81,7 @@ def _cell(entity: Any, name: str) -> object:
 def test_a_graph_written_as_tables_is_read_back(data: st.DataObject) -> None:
     """IMPORT-1, IMPORT-5."""
     content = data.draw(graphs())
-    read = read_tables(data.draw(tables(content))).content
+    read = read_graph(data.draw(tables(content))).content
 
     assert [_lower(node) for node in read.nodes] == list(content.nodes)
     assert (read.edges, read.layers) == (content.edges, content.layers)
@@ -101,7 +104,7 @@ def test_whatever_the_bytes_are_there_is_a_graph_or_a_list_of_errors(parts: list
     files = [TableFile(f"{number}.csv", head.encode() + rest) for number, (head, rest) in enumerate(parts)]
     with contextlib.suppress(TableErrors):
         prepared = prepare_graph(files)
-        assert sum(update.entities for update in prepared.updates) == prepared.content.entities
+        assert sum(update.entities for update in prepared.updates) == sum(prepared.counts.values())
 
 
 @settings(max_examples=150, deadline=None)
@@ -116,3 +119,20 @@ def test_a_graph_written_as_a_document_is_read_back(content: GraphContent) -> No
     assert tuple(replace(node, lineage_id=None) for node in read.nodes) == content.nodes
     assert tuple(replace(edge, lineage_id=None) for edge in read.edges) == content.edges
     assert read.layers == content.layers
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_MEMBERS) | st.text(max_size=3), inner),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.fixed_dictionaries({}, optional={"nodes": _JSON, "edges": _JSON, "layers": _JSON}), st.booleans())
+def test_whatever_the_json_is_there_is_a_graph_or_a_list_of_errors(document: Any, is_wrapped: bool) -> None:
+    """IMPORT-3, IMPORT-15: nothing else is raised."""
+    if is_wrapped:
+        document = {kind: [{"id": "a", "properties": value, "weight": value}] for kind, value in document.items()}
+    with contextlib.suppress(TableErrors):
+        prepare_graph([TableFile("x", json.dumps(document).encode())])

@@ -1,0 +1,58 @@
+"""What a command asks of a running server, because that has the graph open."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from server.commands.sentences import UsageError
+from server.settings import Settings
+from workspace.issues import TableErrors, TableIssue
+from workspace.tables import TableFile
+
+_ADDRESS = "address"
+
+
+def address_file(data_dir: Path) -> Path:
+    """Return where a server on this folder writes its address, as long as it serves."""
+    return data_dir / _ADDRESS
+
+
+def address_of_server(settings: Settings) -> str:
+    """Return the address of the server that is asked: the one that is set, else that of the folder's own server.
+
+    Raises UsageError if neither is known.
+    """
+    if settings.server is not None:
+        return settings.server
+    try:
+        return address_file(settings.data_dir).read_text()
+    except FileNotFoundError:
+        raise UsageError(
+            "a server has this graph open; name it with --server http://host:port, or try again once nobody edits it"
+        ) from None
+
+
+async def merge_remotely(
+    settings: Settings, graph_id: UUID, files: Sequence[TableFile], *, replace: bool
+) -> Mapping[str, Any]:
+    """Have the server merge files into a graph that it has open, and return the summary.
+
+    Raises TableErrors as merging here would, UsageError with what the server says to anything else.
+    """
+    address = address_of_server(settings)
+    uploads = [(file.kind or "files", (file.name, file.data)) for file in files]
+    try:
+        async with httpx.AsyncClient(base_url=address, timeout=2 * settings.edit_timeout_s) as http:
+            answer = await http.post(f"/api/graphs/{graph_id}/import", params={"replace": replace}, files=uploads)
+            body = answer.json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise UsageError(f"{address} does not answer ({error}); start it, or correct --server") from None
+    if answer.is_success:
+        summary: Mapping[str, Any] = body
+        return summary
+    if body.get("code") == "invalid_tables":
+        raise TableErrors(tuple(TableIssue(**issue) for issue in body["errors"]), body["error_count"])
+    raise UsageError(f"{address} answers: {body.get('detail')}")

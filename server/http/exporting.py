@@ -1,0 +1,127 @@
+"""The route that makes a file of a graph: `/api/graphs/{id}/export`."""
+
+import asyncio
+import os
+import re
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import quote
+from uuid import UUID
+
+from fastapi import APIRouter, HTTPException, Response
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from persistence.records import Graph
+from server.http.graphs import ContentSource
+from server.http.problems import describe
+from server.http.requests import BoundedRoute, Caller
+from server.workers import Workers
+from workspace.catalogue import Catalogue
+from workspace.exporting import ExportFormat, export_file_name, export_head, read_graph_content, write_export
+from workspace.tables import TableKind
+
+CHUNK_BYTES = 256 * 1024
+"""How much of a file is held in memory while it is sent."""
+
+_MEDIA_TYPES = {
+    ExportFormat.CSV: "application/zip",
+    ExportFormat.JSON: "application/json",
+    ExportFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+_TABLE_MEDIA_TYPE = "text/csv; charset=utf-8; header=present"
+
+
+def router(catalogue: Catalogue, content: ContentSource, workers: Workers) -> APIRouter:
+    """Return the route of exports."""
+    api = APIRouter(tags=["graphs"], route_class=BoundedRoute, responses=describe(401, 404, 503))
+    api.add_api_route(
+        "/api/graphs/{graph_id}/export",
+        _ExportRoutes(catalogue, content, workers).export,
+        response_class=StreamingResponse,
+        summary="Download a graph as CSV, JSON or XLSX",
+        description=(
+            "`csv` is a zip archive of nodes.csv, edges.csv and layers.csv, or one of them alone if `table` names it. "
+            "`json` is what the graph is read as, without its dates. `xlsx` has a sheet of each kind, in which all "
+            "text is text. An import reads each of them as an equal graph; only JSON tells empty text from none."
+        ),
+        responses=describe(422) | {200: {"content": _binary([*_MEDIA_TYPES.values(), "text/csv"])}},
+    )
+    return api
+
+
+def _binary(media_types: Sequence[str]) -> dict[str, Any]:
+    return {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in media_types}
+
+
+class _ExportRoutes:
+    def __init__(self, catalogue: Catalogue, content: ContentSource, workers: Workers) -> None:
+        self._catalogue = catalogue
+        self._content = content
+        self._workers = workers
+
+    async def export(
+        self,
+        graph_id: UUID,
+        caller: Caller,
+        format: ExportFormat = ExportFormat.CSV,  # noqa: A002 - the name of the parameter
+        table: TableKind | None = None,
+    ) -> Response:
+        if table is not None and format is not ExportFormat.CSV:
+            raise HTTPException(422, "a table alone is CSV; ask for format=csv, or leave table out")
+        graph = await self._catalogue.graph(caller, graph_id)
+        download = await self._written(graph, await self._content(graph_id), format, table)
+        download.headers["content-disposition"] = content_disposition(export_file_name(graph.name, format, table))
+        return download
+
+    async def _written(
+        self, graph: Graph, document: bytes, export_format: ExportFormat, table: TableKind | None
+    ) -> "_Download":
+        file = tempfile.NamedTemporaryFile()  # noqa: SIM115 - it is deleted when it is closed, once it is sent
+        try:
+            await self._workers.run(write_file, file.name, export_head(graph), document, export_format, table)
+        except BaseException:
+            file.close()
+            raise
+        return _Download(file, _MEDIA_TYPES[export_format] if table is None else _TABLE_MEDIA_TYPE)
+
+
+def write_file(
+    path: str,
+    head: Mapping[str, Any],
+    document: bytes,
+    export_format: ExportFormat,
+    table: TableKind | None,
+) -> None:
+    """Write a graph into the file at `path`, if it is still there. Raises ExportError."""
+    content = read_graph_content(UUID(head["id"]), document)
+    with Path(path).open("r+b") as out:
+        write_export(out, head, content, export_format, table)
+
+
+class _Download(StreamingResponse):
+    """Sends a file in chunks and closes it, also when the client goes away."""
+
+    def __init__(self, file: IO[bytes], media_type: str) -> None:
+        size_bytes = file.seek(0, os.SEEK_END)
+        super().__init__(self._chunks(), headers={"content-length": str(size_bytes)}, media_type=media_type)
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._file.close()
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        self._file.seek(0)
+        while chunk := await asyncio.to_thread(self._file.read, CHUNK_BYTES):
+            yield chunk
+
+
+def content_disposition(name: str) -> str:
+    """Return the header that names a download (RFC 6266): the name in UTF-8, and one in ASCII for old clients."""
+    plain = re.sub(r"[^ -~]", "_", name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -1,0 +1,100 @@
+"""Changes of a graph become edits in place of its Yjs document.
+
+Pure. Only fields that change are written, into the map that the entity has already; what nobody here knows of an
+entity stays. So what people do at the same time merges with it as with any other edit.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, takewhile
+from typing import Any
+
+from pycrdt import Doc, Map, Text
+
+from persistence.document import (
+    DocumentUpdate,
+    batches,
+    fields_size_bytes,
+    transact,
+    write_entities,
+    written_value,
+)
+from workspace.merging import Change
+from workspace.statements import NOTHING
+
+_DELETION_BYTES = 256
+"""What the deletion of an entity takes, at most, but for texts that many clients typed."""
+
+
+def edit_document(doc: Doc[Any], changes: Iterable[Change]) -> Iterator[DocumentUpdate]:
+    """Make `changes`, sorted by kind, in `doc` and yield the updates that make them anywhere.
+
+    Each has at most MAX_UPDATE_BYTES, unless one entity is larger. What is in the place of an entity that comes, but is
+    no map, is replaced.
+    """
+    for kind, of_kind in groupby(changes, key=lambda change: change.kind):
+        yield from _edit_root(doc, doc.get(kind.value, type=Map), list(of_kind))
+
+
+def _edit_root(doc: Doc[Any], root: Map[Any], changes: Sequence[Change]) -> Iterator[DocumentUpdate]:
+    yield from write_entities(doc, root, [one.after for one in changes if one.before is None and one.after])
+    edits = (_Edit.of(change) for change in changes if change.before is not None)
+    for batch in batches(edits, lambda edit: edit.size_bytes):
+        yield transact(doc, batch, lambda edit: edit.make(root))
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """What is written into an entity that is there: None removes a field; without fields the entity goes."""
+
+    id: str
+    fields: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, change: Change) -> "_Edit":
+        if change.after is None:
+            return cls(change.id, {})
+        absent = NOTHING[change.kind]
+        values = {name: getattr(change.after, name) for name in change.fields()}
+        fields = {name: None if value == absent[name] else written_value(value) for name, value in values.items()}
+        return cls(change.id, fields)
+
+    @property
+    def size_bytes(self) -> int:
+        return fields_size_bytes(self.id, self.fields) if self.fields else len(self.id.encode()) + _DELETION_BYTES
+
+    def make(self, root: Map[Any]) -> None:
+        if not self.fields:
+            del root[self.id]
+            return
+        entity: Map[Any] = root[self.id]
+        for name, value in self.fields.items():
+            if value is None:
+                entity.pop(name, None)
+            elif name == "content":
+                _write_text(entity, name, value)
+            else:
+                entity[name] = value
+
+
+def _write_text(entity: Map[Any], name: str, wanted: str) -> None:
+    """Make a text that people may be typing in read `wanted`, by the one deletion and insertion that does it."""
+    text = entity.get(name)
+    old = str(text)
+    # pycrdt counts in bytes of UTF-8; a text that counts more holds things that are none.
+    if not isinstance(text, Text) or len(text) != len(old.encode()):
+        entity[name] = Text(wanted)
+        return
+    prefix = _common(old, wanted)
+    suffix = _common(reversed(old[prefix:]), reversed(wanted[prefix:]))
+    start = len(old[:prefix].encode())
+    end = start + len(old[prefix : len(old) - suffix].encode())
+    if end > start:
+        del text[start:end]
+    if inserted := wanted[prefix : len(wanted) - suffix]:
+        text.insert(start, inserted)
+
+
+def _common(one: Iterable[str], other: Iterable[str]) -> int:
+    """Return how many characters at the beginning are the same."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
