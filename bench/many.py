@@ -28,7 +28,10 @@ IDLE_UNLOAD_S = 1.0
 BUSY_GENERATOR_SHARE = 0.9
 MEMORY_SHARE = 0.15
 MEMORY_BYTES = 20 * 1024 * 1024
-"""How much more memory than at the base may be left, the larger of the two."""
+"""How much more memory may be left at the end than after the first round, the larger of the two.
+
+Not than before it: the allocators of Python and C keep the pages of their busiest moment for the next one.
+"""
 
 _SETTLED_WITHIN_S = 60
 _FILES_BESIDE = 1_000
@@ -46,7 +49,7 @@ class Stage:
 
 
 async def measure(folder: Path) -> list[Stage]:
-    """Run all stages on a new server; the first is the base that the last has to come back to."""
+    """Run all stages on a new server. What it holds has to come back to the first, its memory to the first round's."""
     stages: list[Stage] = []
     async with Server.started(folder, {"LAYERCAKE_IDLE_UNLOAD_S": str(IDLE_UNLOAD_S)}) as server:
         urls = await create_graphs(server, OPEN_AT_ONCE)
@@ -105,11 +108,8 @@ def missed(stages: list[Stage]) -> list[str]:
         for (name, before), after in zip(asdict(base.holdings).items(), asdict(end.holdings).values(), strict=True)
         if before != after
     ]
-    if end.memory_bytes > base.memory_bytes + max(MEMORY_BYTES, MEMORY_SHARE * base.memory_bytes):
-        complaints.append(
-            f"memory went from {_mb(base.memory_bytes)} to {_mb(end.memory_bytes)} MB, "
-            f"{_mb(end.memory_bytes - first.memory_bytes)} MB of it after the first round"
-        )
+    if end.memory_bytes > first.memory_bytes + max(MEMORY_BYTES, MEMORY_SHARE * first.memory_bytes):
+        complaints.append(f"memory went from {_mb(first.memory_bytes)} to {_mb(end.memory_bytes)} MB after one round")
     if any(stage.generator_share > BUSY_GENERATOR_SHARE for stage in stages):
         complaints.append("the load generator was too busy: the times are its own")
     return complaints
