@@ -67,7 +67,7 @@ class LiveDocument:
             self.state_vector = decode_state_vector(self.doc.get_state())
         except BaseException as error:
             raise _poisoned(None, error) from error
-        self._whole = None
+        self._whole = self._nesting = None
 
     def missing(self, shape: Shape) -> Missing | None:
         """Return the first thing that an update of this `shape` waits for, None if it waits for nothing."""
