@@ -1,6 +1,6 @@
 """Rows of `nodes`, `edges` and `layers`: what a document says, where SQL can ask for it.
 
-A row keeps its key and the time it was made for as long as its entity is there; one that is equal already is not touched.
+A row keeps its key and the time it was made for as long as its entity is there; one that is equal is left alone.
 """
 
 from collections.abc import Iterator, Sequence
