@@ -31,9 +31,9 @@ class Copies:
         self._skipped: dict[UUID, set[int]] = {}
 
     @property
-    def held(self) -> tuple[UUID, ...]:
-        """The graphs whose copies are held."""
-        return tuple(self._copies)
+    def projected(self) -> tuple[UUID, ...]:
+        """The graphs whose copies are held and whose rows show something."""
+        return tuple(graph_id for graph_id, copy in self._copies.items() if copy.projected_through)
 
     async def get(self, graph_id: UUID) -> DocumentCopy | None:
         """Return the copy of a graph, read if it is not held; None if another process follows it, or it is gone.

@@ -127,7 +127,7 @@ class Follower:
             self._note(survey.behind)
             self._uncompacted.update(set(survey.uncompacted) - self._uncompactable)
             self.statistics.warnings = survey.warnings
-        self._note(await self._store.news(self._copies.held))
+        self._note(await self._store.news(self._copies.projected))
 
     async def work(self, stop: asyncio.Event) -> bool:
         """Do one step of every graph that has something to do, until `stop`; return whether there is more to do."""

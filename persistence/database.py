@@ -27,7 +27,7 @@ class Database:
     """
 
     def __init__(self, url: str, requests: asyncpg.Pool, services: asyncpg.Pool, *, timeout_s: float) -> None:
-        self._url = url
+        self.url = url
         self._requests = requests
         self._services = services
         self._timeout_s = timeout_s
@@ -67,9 +67,9 @@ class Database:
 
     async def connect_log(self) -> asyncpg.Connection:
         """Open a connection outside the pools, as `service`; the caller owns and closes it."""
-        with connecting(self._url):
+        with connecting(self.url):
             connection = await asyncpg.connect(
-                self._url,
+                self.url,
                 timeout=self._timeout_s,
                 command_timeout=self._timeout_s,
                 server_settings=_session(_SERVICE_ROLE),

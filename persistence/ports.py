@@ -147,8 +147,8 @@ class ProjectionStore(Protocol):
     async def survey(self, compaction_age_s: float) -> Survey:
         """Look at every graph; a bounded number is returned, those that are furthest behind first."""
 
-    async def news(self, held: Sequence[UUID]) -> Sequence[Backlog]:
-        """Return graphs that got operations since the last call, and those of `held` whose cursor was reset."""
+    async def news(self, projected: Sequence[UUID]) -> Sequence[Backlog]:
+        """Return graphs that got operations since the last call, and those of `projected` whose cursor is at 0 now."""
 
     async def claim(self, graph_id: UUID) -> bool:
         """Become the one follower of a graph, until `release`; return False if another one is."""

@@ -69,7 +69,7 @@ class Projection:
     LAST = "SELECT coalesce(max(id), 0) FROM crdt_operations"
     WERE_RESET = "SELECT id FROM graphs WHERE id = ANY($1::uuid[]) AND projected_through = 0"
 
-    async def news(self, held: Sequence[UUID]) -> Sequence[Backlog]:
+    async def news(self, projected: Sequence[UUID]) -> Sequence[Backlog]:
         """Look at the operations that came since the last call but one: what committed out of order is among them.
 
         The first call finds none (`persistence.ports.ProjectionStore`).
@@ -78,7 +78,7 @@ class Projection:
             if self._seen < 0:
                 self._seen = self._seen_before = await connection.fetchval(self.LAST)
             rows = await connection.fetch(self.NEWS, self._seen_before)
-            reset = await connection.fetch(self.WERE_RESET, held) if held else []
+            reset = await connection.fetch(self.WERE_RESET, projected) if projected else []
         self._seen_before, self._seen = self._seen, max([self._seen, *(row["highest"] for row in rows)])
         found = [Backlog(row["id"], max(row["behind_s"], 0)) for row in rows if row["behind_s"] is not None]
         return [*found, *(Backlog(row["id"], 0) for row in reset)]
@@ -220,11 +220,3 @@ class Projection:
                 compaction.pending_ids,
             )
         return stored is not None
-
-    RESET = "UPDATE graphs SET projected_through = 0 WHERE id = $1 RETURNING id"
-
-    async def reset(self, graph_id: UUID) -> None:
-        """Have the graph's follower remake all rows. Raises NotFoundError."""
-        async with self._database.service() as connection:
-            if await connection.fetchval(self.RESET, graph_id) is None:
-                raise NotFoundError("graph", graph_id)

@@ -30,6 +30,7 @@ from server.metrics import Metrics, oldest_unsaved_age_s
 from server.origin import ForeignRequestError
 from server.page import OpenRequestsOnly, SecurityHeaders, static_page
 from server.settings import Settings
+from server.supervision import MaintenanceProcess
 from workspace.catalogue import Catalogue
 
 _log = structlog.get_logger("layercake")
@@ -37,6 +38,7 @@ _log = structlog.get_logger("layercake")
 # Shares of `shutdown_timeout_s`; closing the database has the rest (`server.store`).
 _DRAIN_SHARE = 0.6
 _REQUESTS_SHARE = 0.7
+_MAINTENANCE_SHARE = 0.1
 _GOODBYE_S = 1.0
 _CANCEL_S = 0.5
 
@@ -59,6 +61,7 @@ class Services:
     edge: Edge
     documents: StoredDocuments
     catalogue: Catalogue
+    maintenance: MaintenanceProcess
 
 
 def build_services(settings: Settings, database: Database, authenticate: Authenticator) -> Services:
@@ -81,7 +84,8 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
         hub.forget_graph(graph_id)
 
     catalogue = Catalogue(Projects(database), rows, after_delete)
-    return Services(database, log, hub, edge, documents, catalogue)
+    maintenance = MaintenanceProcess(settings, database.url)
+    return Services(database, log, hub, edge, documents, catalogue, maintenance)
 
 
 def _hub_settings(settings: Settings) -> HubSettings:
@@ -99,7 +103,7 @@ def build_http(settings: Settings, services: Services, authenticate: Authenticat
     app.state.authenticate = _http_authentication(authenticate)
     problems.install(app)
     age_s = lambda: oldest_unsaved_age_s(services.log, datetime.now(UTC))  # noqa: E731 - one expression with a name
-    metrics = Metrics(services.edge, services.hub, services.log)
+    metrics = Metrics(services.edge, services.hub, services.log, services.maintenance)
     app.include_router(health.router(services.database.ping, age_s, settings.log_behind_s, metrics.text))
     app.include_router(projects.router(services.catalogue))
     app.include_router(graphs.router(services.catalogue, _content_of(services)))
@@ -182,7 +186,7 @@ async def running(
     async with asyncio.TaskGroup() as parts:
         tasks = [parts.create_task(work) for work in (services.log.run(), services.hub.run(), services.edge.run())]
         await listener.startup(sockets=[bound])
-        tasks.append(parts.create_task(listener.main_loop()))
+        tasks += [parts.create_task(listener.main_loop()), parts.create_task(services.maintenance.run())]
         try:
             yield listener
         finally:
@@ -209,6 +213,7 @@ async def _stop(settings: Settings, services: Services, listener: Listener) -> b
     deadline = asyncio.get_running_loop().time() + settings.shutdown_timeout_s * _REQUESTS_SHARE
     listener.stop_accepting()
     is_stored = await services.edge.stop(settings.shutdown_timeout_s * _DRAIN_SHARE)
+    await services.maintenance.stop(settings.shutdown_timeout_s * _MAINTENANCE_SHARE)
     await services.edge.closed(_GOODBYE_S)
     for connection in list(listener.server_state.connections):
         connection.shutdown()

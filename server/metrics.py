@@ -10,17 +10,20 @@ from prometheus_client.registry import Collector
 from collab.edge import Edge
 from collab.hub import Hub
 from persistence.log_writer import LogWriter
+from server.supervision import MaintenanceProcess
 
 
 class _Collector(Collector):
-    def __init__(self, edge: Edge, hub: Hub, log: LogWriter) -> None:
+    def __init__(self, edge: Edge, hub: Hub, log: LogWriter, maintenance: MaintenanceProcess) -> None:
         self._edge = edge
         self._hub = hub
         self._log = log
+        self._maintenance = maintenance
 
     def collect(self) -> Iterable[Metric]:
         yield from self._gauges()
         yield from self._counters()
+        yield from self._of_maintenance()
 
     def _gauges(self) -> Iterable[Metric]:
         rooms = self._hub.rooms
@@ -48,6 +51,24 @@ class _Collector(Collector):
         yield _counter("log_operations", "Edits committed.", log.operations)
         yield _counter("log_retries", "Commits that failed and were tried again.", log.retries)
 
+    def _of_maintenance(self) -> Iterable[Metric]:
+        process = self._maintenance
+        yield _gauge("projection_lag_seconds", "Age of the oldest edit that the tables lack.", process.lag_s)
+        yield _gauge("projection_warnings", "Fields whose value is no valid one, of all graphs.", process.warnings)
+        for name, text in _MAINTENANCE_COUNTERS.items():
+            yield _counter(f"maintenance_{name}", text, process.count(name))
+        yield _counter("maintenance_restarts", "Times the maintenance process ended.", process.restarts)
+
+
+_MAINTENANCE_COUNTERS = {
+    "operations": "Edits that were put into the tables.",
+    "steps": "Transactions that moved the tables of a graph on.",
+    "compactions": "Compacted states written.",
+    "compactions_refused": "Graphs that are not compacted, because their state would not load as what it is.",
+    "failures": "Times the tables of a graph could not be moved on.",
+    "pruned": "Old edits deleted.",
+}
+
 
 def oldest_unsaved_age_s(log: LogWriter, now: datetime) -> float:
     """Return how long the oldest edit has waited for its commit, in seconds; 0 if none waits."""
@@ -58,9 +79,9 @@ def oldest_unsaved_age_s(log: LogWriter, now: datetime) -> float:
 class Metrics:
     """The metrics of one server, in a registry of their own."""
 
-    def __init__(self, edge: Edge, hub: Hub, log: LogWriter) -> None:
+    def __init__(self, edge: Edge, hub: Hub, log: LogWriter, maintenance: MaintenanceProcess) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Collector(edge, hub, log))
+        self._registry.register(_Collector(edge, hub, log, maintenance))
 
     def text(self) -> bytes:
         """Return all metrics in the Prometheus text format."""

@@ -34,6 +34,18 @@ class Settings(BaseSettings):
     load_timeout_s: float = Field(30.0, gt=0, description="How long a graph may take to load.")
     idle_unload_s: float = Field(30.0, ge=0, description="How long a graph nobody has open stays in memory.")
 
+    compaction_operations: int = Field(
+        2_000, ge=1, description="Edits of a graph after which its compacted state is made anew."
+    )
+    compaction_bytes: int = Field(1024 * 1024, ge=1, description="Or after edits of so many bytes.")
+    compaction_age_s: float = Field(300.0, gt=0, description="Or once the oldest of them has this age.")
+    follower_bytes: int = Field(
+        512 * 1024 * 1024, ge=1, description="Memory for documents in the maintenance process, estimated."
+    )
+    log_retention_days: float | None = Field(
+        None, gt=0, description="How long edits that are in a compacted state are kept as history; for ever without."
+    )
+
     header_bytes: int = Field(32 * 1024, ge=1024, description="Largest HTTP request head.")
     request_timeout_s: float = Field(
         10.0, gt=0, description="How long a request's head, or the next part of its body, may take to arrive."

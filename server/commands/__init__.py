@@ -2,7 +2,7 @@
 
 import typer
 
-from server.commands import graphs, importing, serving
+from server.commands import graphs, importing, log, project, serving
 
 app = typer.Typer(
     help="Layercake: graphs that people and programs edit together, live, every edit durable.",
@@ -13,6 +13,8 @@ app = typer.Typer(
 serving.register(app)
 importing.register(app)
 graphs.register(app)
+project.register(app)
+log.register(app)
 
 
 def main() -> None:

@@ -25,7 +25,8 @@ from tests.property.test_convergence import everything
 WAITING_BYTES = 4 * 1024 * 1024
 
 NODES = """
-    SELECT node_id, label, layer_id, is_partition, belongs_to, weight, comment, properties, lineage_id, "position", content
+    SELECT node_id, label, layer_id, is_partition, belongs_to, weight, comment, properties, lineage_id, "position",
+        content
     FROM nodes WHERE graph_id = $1 ORDER BY node_id COLLATE "C"
 """
 EDGES = """
@@ -149,7 +150,7 @@ def _weight(value: float | None) -> float:
     return 1.0 if value is None or not isfinite(value) else float(value)
 
 
-class Crash(StoreUnavailableError):
+class CutError(StoreUnavailableError):
     """What a statement of a `CrashingDatabase` fails with."""
 
     def __init__(self) -> None:
@@ -157,7 +158,7 @@ class Crash(StoreUnavailableError):
 
 
 class CrashingDatabase:
-    """A database whose connection is cut before, or after, the n-th statement from `crash_after` on; then never again."""
+    """A database that fails once, when `statements_left` more were made; a commit counts as one."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -177,7 +178,7 @@ class CrashingDatabase:
             return
         if not self.statements_left:
             self.statements_left = None
-            raise Crash
+            raise CutError
         self.statements_left -= 1
 
 

@@ -27,7 +27,9 @@ _VALUES: tuple[Callable[[random.Random], Any], ...] = (
     lambda chance: chance.random() < 0.5,
     lambda chance: chance.choice([0, 1, -3, 2.5, 1e300, -1e308, 5e-324, 2**53 + 1, 2**62, -0.0]),
     lambda chance: chance.choice([float("nan"), float("inf"), float("-inf")]),
-    lambda chance: chance.choice(["", "word", "n\0l", "\\u0000", "\ud7ff\ue000🍰", "k" * 1_025, LINEAGE, LINEAGE.upper()]),
+    lambda chance: chance.choice(
+        ["", "word", "n\0l", "\\u0000", "\ud7ff\ue000🍰", "k" * 1_025, LINEAGE, LINEAGE.upper()]
+    ),
     lambda chance: chance.choice([{"x": 1, "y": 2.5}, {"x": float("nan"), "y": 0}, {"x": "1", "y": 1}]),
     lambda chance: chance.choice([{}, {"k": [1, {"n\0": 1}]}, {"k": "\0"}, {"k\\u0000": "\\u0000"}, {"": None}]),
     lambda _: [1, {"x": [None]}],
@@ -55,7 +57,7 @@ def edit_graph(chance: random.Random, doc: Doc[Any]) -> None:
     """Make one random change to the graph in `doc`."""
     root = chance.choice(ROOTS)
     entities, key = doc.get(root, type=Map), chance.choice(KEYS)
-    entity = entities[key] if key in entities else None
+    entity = entities.get(key)
     kind = chance.randrange(12)
     if kind == 0 and key in entities:
         del entities[key]
@@ -75,7 +77,7 @@ def edit_graph(chance: random.Random, doc: Doc[Any]) -> None:
 
 def _edit_entity(chance: random.Random, root: str, entity: Map[Any]) -> None:
     name = chance.choice(FIELDS[root])
-    value = entity[name] if name in entity else None
+    value = entity.get(name)
     if isinstance(value, Text) and len(value):
         value.insert(chance.randrange(len(value)), chance.choice(["x", "yz", "\0"]))
     elif isinstance(value, Map):
@@ -122,15 +124,19 @@ def a_history(chance: random.Random, turns: int = 60) -> tuple[Operation, ...]:
     stage = Stage()
     clients = [stage.client() for _ in range(chance.randrange(2, 4))]
     for _ in range(turns):
-        client = chance.choice(clients)
-        happenings: list[Callable[[], object]] = [
-            *[lambda: edit_graph(chance, client.doc)] * 5,
-            *[lambda: edit(chance, client.doc)] * 2,
-            lambda: send(chance, client),
-            lambda: stage.calm(*clients),
-        ]
-        chance.choice(happenings)()
+        _act(chance, stage, clients)
     if chance.random() < 0.7:
         calm_down(stage, clients, [])
     stage.log.commit()
     return tuple(stage.log.stored)
+
+
+def _act(chance: random.Random, stage: Stage, clients: list[Client]) -> None:
+    client = chance.choice(clients)
+    happenings: list[Callable[[], object]] = [
+        *[lambda: edit_graph(chance, client.doc)] * 5,
+        *[lambda: edit(chance, client.doc)] * 2,
+        lambda: send(chance, client),
+        lambda: stage.calm(*clients),
+    ]
+    chance.choice(happenings)()
