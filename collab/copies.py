@@ -5,7 +5,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 from collab.projection import DocumentCopy, SkippedOperationError
-from persistence.errors import NotFoundError
 from persistence.ports import ProjectionStore
 
 MEMORY_PER_BYTE = 17
@@ -36,9 +35,9 @@ class Copies:
         return tuple(graph_id for graph_id, copy in self._copies.items() if copy.projected_through)
 
     async def get(self, graph_id: UUID) -> DocumentCopy | None:
-        """Return the copy of a graph, read if it is not held; None if another process follows it, or it is gone.
+        """Return the copy of a graph, read if it is not held; None if another process follows it.
 
-        Raises what `DocumentCopy.apply` raises, and StoreError.
+        Raises NotFoundError, what `DocumentCopy.apply` raises, and StoreUnavailableError.
         """
         copy = self._copies.get(graph_id)
         if copy is None:
@@ -46,9 +45,6 @@ class Copies:
                 return None
             try:
                 copy = await self._read(graph_id)
-            except NotFoundError:
-                await self._store.release(graph_id)
-                return None
             except BaseException:
                 await self._store.release(graph_id)
                 raise

@@ -20,8 +20,8 @@ from collab.copies import Copies, CopiesSettings
 from collab.document import PoisonedDocumentError
 from collab.projection import DocumentCopy, SkippedOperationError
 from collab.wire.errors import MalformedError
-from persistence.errors import StoreUnavailableError
-from persistence.ports import Backlog, ProjectionStore, StoredOperation
+from persistence.errors import NotFoundError, StoreUnavailableError
+from persistence.ports import Backlog, Position, ProjectionStore, StoredOperation
 
 _log = structlog.get_logger("layercake.follower")
 
@@ -148,6 +148,9 @@ class Follower:
         try:
             copy = await self._copies.get(graph_id)
             return Advance.ELSEWHERE if copy is None else await self._advance(copy)
+        except NotFoundError:
+            await self._copies.drop(graph_id)
+            return Advance.ELSEWHERE
         except _DOCUMENT_ERRORS as error:
             await self._copies.drop(graph_id)
             if not self._copies.doubt(graph_id, error):
@@ -192,19 +195,22 @@ class Follower:
         )
 
     async def _advance(self, copy: DocumentCopy) -> Advance:
-        highest = await self._store.highest(copy.graph_id)
-        if highest is None:
+        position = await self._store.position(copy.graph_id)
+        if position is None:
             return Advance.MORE
-        if (copy.remakes_rows or copy.through < highest) and not await self._project(copy, highest):
-            await self._copies.drop(copy.graph_id)
+        if position[1:] != (copy.projected_through, copy.compacted_through) or not await self._project(copy, position):
+            await self._copies.drop(copy.graph_id)  # somebody else moved a cursor
             return Advance.MORE
-        if copy.through < highest:
+        if copy.through < position.highest:
             return Advance.MORE
         if self._is_due(copy):
             await self._compact(copy)
         return Advance.DONE
 
-    async def _project(self, copy: DocumentCopy, highest: int) -> bool:
+    async def _project(self, copy: DocumentCopy, position: Position) -> bool:
+        highest = position.highest
+        if copy.through >= highest and not copy.remakes_rows:
+            return True
         operations = await self._next(copy, highest)
         # Rows that are remade are remade at once: halfway, those of entities yet to come would be deleted.
         while copy.remakes_rows and operations and copy.through < highest:

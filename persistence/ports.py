@@ -129,6 +129,14 @@ class Backlog(NamedTuple):
     behind_s: float
 
 
+class Position(NamedTuple):
+    """Where a graph is: none of its operations to come has an id below `highest`."""
+
+    highest: int
+    projected_through: int
+    compacted_through: int
+
+
 @dataclass(frozen=True, slots=True)
 class Survey:
     """All graphs looked at: those to follow, those due for compaction by age, and all warnings there are."""
@@ -167,8 +175,8 @@ class ProjectionStore(Protocol):
         Raises NotFoundError.
         """
 
-    async def highest(self, graph_id: UUID) -> int | None:
-        """Return an id that none of the graph's operations to come is below; None if writers are busy just now."""
+    async def position(self, graph_id: UUID) -> Position | None:
+        """Return where a graph is; None if writers are busy just now. Raises NotFoundError."""
 
     async def operations(self, graph_id: UUID, after: int, through: int) -> Sequence[StoredOperation]:
         """Return the next operations after `after`, at most as many as may be held in memory."""

@@ -10,7 +10,7 @@ from persistence.database import Database
 from persistence.entity_rows import EDGES, LAYERS, NODES
 from persistence.errors import NotFoundError, StoreUnavailableError
 from persistence.locks import LockKind, graph_lock
-from persistence.ports import Backlog, Compaction, GraphCursor, ProjectionStep, StoredOperation, Survey
+from persistence.ports import Backlog, Compaction, GraphCursor, Position, ProjectionStep, StoredOperation, Survey
 from persistence.translation import translate
 
 PAGE_OPERATIONS = 1_000
@@ -162,19 +162,25 @@ class Projection:
         return [StoredOperation(row["id"], row["operation_data"], row["is_late"]) for row in rows]
 
     LOCK_FLUSHES = "SELECT set_config('lock_timeout', $2, true), pg_advisory_xact_lock($1)"
-    HIGHEST = "SELECT coalesce(max(id), 0) FROM crdt_operations WHERE graph_id = $1"
+    # A statement of its own: it must see what was committed before the lock was got.
+    READ_POSITION = """
+        SELECT coalesce((SELECT max(id) FROM crdt_operations WHERE graph_id = $1), 0), projected_through, crdt_through
+        FROM graphs WHERE id = $1
+    """
 
-    async def highest(self, graph_id: UUID) -> int | None:
+    async def position(self, graph_id: UUID) -> Position | None:
         """Read the highest id while no flush of the graph is under way (`persistence.ports.ProjectionStore`)."""
         try:
             async with self._database.service() as connection:
                 await connection.execute(self.LOCK_FLUSHES, graph_lock(graph_id, LockKind.FLUSH), LOCK_TIMEOUT)
-                highest: int = await connection.fetchval(self.HIGHEST, graph_id)
-                return highest
+                row = await connection.fetchrow(self.READ_POSITION, graph_id)
         except StoreUnavailableError as error:
             if isinstance(error.__cause__, asyncpg.LockNotAvailableError):
                 return None
             raise
+        if row is None:
+            raise NotFoundError("graph", graph_id)
+        return Position(*row)
 
     async def operations(self, graph_id: UUID, after: int, through: int) -> Sequence[StoredOperation]:
         """Return the next page of operations (`persistence.ports.ProjectionStore`)."""
