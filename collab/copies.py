@@ -50,7 +50,6 @@ class Copies:
                 raise
             self._copies[graph_id] = copy
         self._copies.move_to_end(graph_id)
-        await self._keep_within_bounds()
         return copy
 
     async def drop(self, graph_id: UUID) -> None:
@@ -80,7 +79,8 @@ class Copies:
         copy.begin()
         return copy
 
-    async def _keep_within_bounds(self) -> None:
+    async def keep_within_bounds(self) -> None:
+        """Drop the least recently used copies until those left are within the bound; the last used one stays."""
         encoded_bytes = sum(copy.encoded_bytes for copy in self._copies.values())
         while len(self._copies) > 1 and encoded_bytes * MEMORY_PER_BYTE > self._settings.memory_bytes:
             oldest, copy = next(iter(self._copies.items()))

@@ -146,8 +146,7 @@ class Follower:
         Each of the two all or nothing, whatever is raised.
         """
         try:
-            copy = await self._copies.get(graph_id)
-            return Advance.ELSEWHERE if copy is None else await self._advance(copy)
+            return await self._advance_copy(graph_id)
         except NotFoundError:
             await self._copies.drop(graph_id)
             return Advance.ELSEWHERE
@@ -193,6 +192,14 @@ class Follower:
         _log.error(
             "a graph cannot be followed", graph=str(graph_id), error=f"{type(error).__name__}: {error}", wait_s=wait_s
         )
+
+    async def _advance_copy(self, graph_id: UUID) -> Advance:
+        copy = await self._copies.get(graph_id)
+        if copy is None:
+            return Advance.ELSEWHERE
+        advance = await self._advance(copy)
+        await self._copies.keep_within_bounds()
+        return advance
 
     async def _advance(self, copy: DocumentCopy) -> Advance:
         position = await self._store.position(copy.graph_id)
