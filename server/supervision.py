@@ -58,10 +58,12 @@ class MaintenanceProcess:
             code = await self._run_once()
             if self._is_stopping:
                 return
-            wait_s = _RESTART_FIRST_S if time.monotonic() - started > _HEALTHY_S else min(wait_s * 2, _RESTART_MOST_S)
+            if time.monotonic() - started > _HEALTHY_S:
+                wait_s = _RESTART_FIRST_S
             self.restarts += 1
             _log.warning("the maintenance process ended and is started again", code=code, wait_s=wait_s)
             await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, _RESTART_MOST_S)
 
     async def stop(self, timeout_s: float) -> None:
         """Let the process finish its step and end; after `timeout_s` it is killed, which loses nothing.
