@@ -78,7 +78,7 @@ class LiveDocument:
         except BaseException as error:
             raise _poisoned(None, error) from error
         self._emitted.clear()
-        self._whole = None
+        self._whole = self._nesting = None
         self.unmeasured_bytes += sum(map(len, updates))
 
     @property

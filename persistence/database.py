@@ -35,7 +35,7 @@ class Database:
     """
 
     def __init__(self, url: str, requests: asyncpg.Pool, services: asyncpg.Pool, *, timeout_s: float) -> None:
-        self._url = url
+        self.url = url
         self._requests = requests
         self._services = services
         self._timeout_s = timeout_s
@@ -78,9 +78,9 @@ class Database:
 
         What it locks is free a second after this process died, and some seconds after its machine did.
         """
-        with connecting(self._url):
+        with connecting(self.url):
             connection = await asyncpg.connect(
-                self._url,
+                self.url,
                 timeout=self._timeout_s,
                 command_timeout=self._timeout_s,
                 server_settings=_session(_SERVICE_ROLE) | _NOTICE_A_LOST_CLIENT,

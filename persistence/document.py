@@ -6,6 +6,7 @@ document can be read, whatever its authors put in it.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from math import isfinite
 from typing import Any, Protocol, TypeVar
 from uuid import UUID, uuid5
 
@@ -292,7 +293,32 @@ def _position(value: object) -> Mapping[str, Any] | None:
 
 def effective_lineage(graph_id: UUID, id_: str, value: object) -> UUID:
     """Return what a node or edge whose field `lineage_id` is `value` is the same as in copies of its graph."""
+    return _uuid(value) or uuid5(graph_id, id_)
+
+
+def _uuid(value: object) -> UUID | None:
     try:
         return UUID(value if isinstance(value, str) else "")
     except ValueError:
-        return uuid5(graph_id, id_)
+        return None
+
+
+def is_valid(name: str, value: object) -> bool:
+    """Return whether `value`, which is not null, is one that the entity field `name` can have.
+
+    Any other reads as the field's default, and so does a number that is not finite.
+    """
+    return _IS_VALID.get(name, _is_text)(value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+_IS_VALID: Mapping[str, Callable[[object], bool]] = {
+    "is_partition": lambda value: isinstance(value, bool),
+    "weight": lambda value: isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value),
+    "properties": lambda value: isinstance(value, dict),
+    "position": lambda value: _position(value) is not None,
+    "lineage_id": lambda value: _uuid(value) is not None,
+}

@@ -3,10 +3,13 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
+from persistence.document import Edge, Layer, Node
 from persistence.records import NewEvent, Operation
+
+_Entity = TypeVar("_Entity", Node, Edge, Layer)
 
 
 class CommitListener(Protocol):
@@ -80,3 +83,130 @@ class DocumentStore(Protocol):
         Raises NotFoundError for an unknown graph and StoreUnavailableError when the store
         cannot answer; it never stands for an empty document.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOperation:
+    """A committed row of the log; `is_late` tells that it was stored before one it depends on."""
+
+    id: int
+    update: bytes
+    is_late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GraphCursor:
+    """How far the rows of a graph and its compacted state have come, as ids of operations."""
+
+    projected_through: int
+    compacted_through: int
+    state: bytes | None
+
+    @property
+    def through(self) -> int:
+        """Where a follower begins: a projection that is behind the state, or was reset, is remade from the state."""
+        return max(self.projected_through, self.compacted_through)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes(Generic[_Entity]):
+    """The rows of one table to write and to delete (by key), and how many the graph has afterwards."""
+
+    written: Sequence[_Entity]
+    deleted: Sequence[str]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionStep:
+    """What the rows of a graph become when its cursor goes from `since` to `through`.
+
+    `is_whole` tells that every entity is in it: rows of others are deleted.
+    """
+
+    graph_id: UUID
+    since: int
+    through: int
+    is_whole: bool
+    nodes: Changes[Node]
+    edges: Changes[Edge]
+    layers: Changes[Layer]
+    warnings: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """A graph's document as of `through`, where its cursor is: state, vector, and what waits for others."""
+
+    graph_id: UUID
+    since: int
+    through: int
+    state: bytes
+    vector: bytes
+    pending_ids: Sequence[int]
+
+
+class Backlog(NamedTuple):
+    """A graph with operations that its rows lack, the oldest of them `behind_s` seconds old."""
+
+    graph_id: UUID
+    behind_s: float
+
+
+class Position(NamedTuple):
+    """Where a graph is: none of its operations to come has an id below `highest`."""
+
+    highest: int
+    projected_through: int
+    compacted_through: int
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All graphs looked at: those to follow, those due for compaction by age, and all warnings there are."""
+
+    behind: Sequence[Backlog]
+    uncompacted: Sequence[UUID]
+    warnings: int
+
+
+class ProjectionStore(Protocol):
+    """Where the follower reads committed operations, and writes rows and compacted states.
+
+    Everything raises StoreUnavailableError when the store does not answer.
+    """
+
+    async def survey(self, compaction_age_s: float) -> Survey:
+        """Look at every graph; a bounded number is returned, those that are furthest behind first."""
+
+    async def news(self, projected: Sequence[UUID]) -> Sequence[Backlog]:
+        """Return graphs that got operations since the last call, and those of `projected` whose cursor is at 0 now."""
+
+    async def claim(self, graph_id: UUID) -> bool:
+        """Become the one follower of a graph, until `release`; return False if another one is."""
+
+    async def release(self, graph_id: UUID) -> None:
+        """Let others follow the graph."""
+
+    def has_lost_claims(self) -> bool:
+        """Return whether what was claimed may be followed by others meanwhile; from then on nothing is claimed."""
+
+    def read(
+        self, graph_id: UUID
+    ) -> AbstractAsyncContextManager[tuple[GraphCursor, AsyncIterator[Sequence[StoredOperation]]]]:
+        """Read from one snapshot a graph's cursor and what its state lacks up to `GraphCursor.through`, in order.
+
+        Raises NotFoundError.
+        """
+
+    async def position(self, graph_id: UUID) -> Position | None:
+        """Return where a graph is; None if writers are busy just now. Raises NotFoundError."""
+
+    async def operations(self, graph_id: UUID, after: int, through: int) -> Sequence[StoredOperation]:
+        """Return the next operations after `after`, at most as many as may be held in memory."""
+
+    async def project(self, step: ProjectionStep) -> bool:
+        """Write a step and move the cursor, all or nothing; return False if the cursor was not at `since`."""
+
+    async def compact(self, compaction: Compaction) -> bool:
+        """Write a compacted state; return False if the state, or the cursor, is another one than the follower knew."""

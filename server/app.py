@@ -22,6 +22,7 @@ _log = structlog.get_logger("layercake")
 # Shares of `shutdown_timeout_s`; closing the database has the rest (`server.store`).
 _DRAIN_SHARE = 0.6
 _REQUESTS_SHARE = 0.7
+_MAINTENANCE_SHARE = 0.1
 _GOODBYE_S = 1.0
 _CANCEL_S = 0.5
 
@@ -64,7 +65,7 @@ async def running(
             parts.create_task(work) for work in (services.node.log.run(), services.node.hub.run(), services.edge.run())
         ]
         await listener.startup(sockets=[bound])
-        tasks.append(parts.create_task(listener.main_loop()))
+        tasks += [parts.create_task(listener.main_loop()), parts.create_task(services.maintenance.run())]
         try:
             yield listener
         finally:
@@ -92,6 +93,7 @@ async def _stop(settings: Settings, services: Services, listener: Listener) -> b
     deadline = asyncio.get_running_loop().time() + settings.shutdown_timeout_s * _REQUESTS_SHARE
     listener.stop_accepting()
     is_stored = await services.edge.stop(settings.shutdown_timeout_s * _DRAIN_SHARE)
+    await services.maintenance.stop(settings.shutdown_timeout_s * _MAINTENANCE_SHARE)
     await services.edge.closed(_GOODBYE_S)
     for connection in list(listener.server_state.connections):
         connection.shutdown()

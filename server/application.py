@@ -22,7 +22,7 @@ def build_http(settings: Settings, services: Services, authenticate: Authenticat
     app.state.authenticate = _http_authentication(authenticate)
     problems.install(app)
     age_s = lambda: oldest_unsaved_age_s(services.node.log, datetime.now(UTC))  # noqa: E731 - one expression with a name
-    metrics = Metrics(services.edge, services.node.hub, services.node.log)
+    metrics = Metrics(services.edge, services.node.hub, services.node.log, services.maintenance)
     app.include_router(health.router(services.database.ping, age_s, settings.log_behind_s, metrics.text))
     app.include_router(projects.router(services.catalogue))
     catalogue, whole, workers = services.catalogue, services.node.whole, services.node.workers

@@ -11,17 +11,20 @@ from prometheus_client.registry import Collector
 from collab.edge import Edge
 from collab.hub import Hub
 from persistence.log_writer import LogWriter
+from server.supervision import MaintenanceProcess
 
 
 class _Collector(Collector):
-    def __init__(self, edge: Edge, hub: Hub, log: LogWriter) -> None:
+    def __init__(self, edge: Edge, hub: Hub, log: LogWriter, maintenance: MaintenanceProcess) -> None:
         self._edge = edge
         self._hub = hub
         self._log = log
+        self._maintenance = maintenance
 
     def collect(self) -> Iterable[Metric]:
         yield from self._gauges()
         yield from self._counters()
+        yield from self._of_maintenance()
 
     def _gauges(self) -> Iterable[Metric]:
         rooms = self._hub.rooms
@@ -29,6 +32,8 @@ class _Collector(Collector):
         yield _gauge("oldest_unsaved_edit_age_seconds", "Age of the oldest accepted edit not yet committed.", age_s)
         yield _gauge("uncommitted_bytes", "Bytes of accepted edits not yet committed.", self._log.uncommitted_bytes)
         yield _gauge("rooms", "Graphs in memory.", len(rooms))
+        yield _gauge("documents_bytes", "Memory that the documents take, estimated.", self._hub.documents_bytes)
+        yield _gauge("leases", "Graphs that this server and no other serves.", len(self._log.leases.held))
         yield _gauge("sessions", "Clients in a graph.", sum(len(room.sessions) for room in rooms))
         yield _gauge("connections", "Open websockets.", len(self._edge.connections))
         yield _gauge("tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
@@ -45,10 +50,29 @@ class _Collector(Collector):
         yield _counter("room_loads", "Graphs loaded.", hub.loads)
         yield _counter("room_load_failures", "Graphs that could not be loaded.", hub.load_failures)
         yield _counter("room_unloads", "Idle graphs given up.", hub.unloads)
+        yield _counter("room_evictions", "Those of them given up early, for their memory.", hub.evictions)
         yield _counter("documents_poisoned", "Documents that failed inside yrs and were loaded again.", hub.poisoned)
         yield _counter("log_flushes", "Commits of the log writer.", log.flushes)
         yield _counter("log_operations", "Edits committed.", log.operations)
         yield _counter("log_retries", "Commits that failed and were tried again.", log.retries)
+
+    def _of_maintenance(self) -> Iterable[Metric]:
+        process = self._maintenance
+        yield _gauge("projection_lag_seconds", "Age of the oldest edit that the tables lack.", process.lag_s)
+        yield _gauge("projection_warnings", "Fields whose value is no valid one, of all graphs.", process.warnings)
+        for name, text in _MAINTENANCE_COUNTERS.items():
+            yield _counter(f"maintenance_{name}", text, process.count(name))
+        yield _counter("maintenance_restarts", "Times the maintenance process ended.", process.restarts)
+
+
+_MAINTENANCE_COUNTERS = {
+    "operations": "Edits that were put into the tables.",
+    "steps": "Transactions that moved the tables of a graph on.",
+    "compactions": "Compacted states written.",
+    "compactions_refused": "Graphs that are not compacted, because their state would not load as what it is.",
+    "failures": "Times the tables of a graph could not be moved on.",
+    "pruned": "Old edits deleted.",
+}
 
 
 def oldest_unsaved_age_s(log: LogWriter, now: datetime) -> float:
@@ -60,9 +84,9 @@ def oldest_unsaved_age_s(log: LogWriter, now: datetime) -> float:
 class Metrics:
     """The metrics of one server, in a registry of their own."""
 
-    def __init__(self, edge: Edge, hub: Hub, log: LogWriter) -> None:
+    def __init__(self, edge: Edge, hub: Hub, log: LogWriter, maintenance: MaintenanceProcess) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Collector(edge, hub, log))
+        self._registry.register(_Collector(edge, hub, log, maintenance))
 
     def text(self) -> bytes:
         """Return all metrics in the Prometheus text format."""

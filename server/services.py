@@ -16,6 +16,7 @@ from persistence.tables import GraphTables
 from server.door import Authenticator, Door
 from server.node import Node, build_node
 from server.settings import Settings
+from server.supervision import MaintenanceProcess
 from server.workers import Workers
 from workspace.bin import Bin
 from workspace.catalogue import Catalogue
@@ -39,6 +40,7 @@ class Services:
     copies: Copies
     history: History
     tables: GraphTables
+    maintenance: MaintenanceProcess
 
 
 def build_services(settings: Settings, database: Database, authenticate: Authenticator) -> Services:
@@ -66,6 +68,7 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
         copies=Copies(catalogue, rows, node.whole, node.workers),
         history=History(catalogue, Events(database)),
         tables=GraphTables(database),
+        maintenance=MaintenanceProcess(settings, database.url),
     )
 
 

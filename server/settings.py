@@ -40,6 +40,18 @@ class Settings(BaseSettings):
     )
     edit_timeout_s: float = Field(60.0, gt=0, description="How long an import into a live graph may take.")
 
+    compaction_operations: int = Field(
+        2_000, ge=1, description="Edits of a graph after which its compacted state is made anew."
+    )
+    compaction_bytes: int = Field(1024 * 1024, ge=1, description="Or after edits of so many bytes.")
+    compaction_age_s: float = Field(300.0, gt=0, description="Or once the oldest of them has this age.")
+    follower_bytes: int = Field(
+        512 * 1024 * 1024, ge=1, description="Memory for documents in the maintenance process, estimated."
+    )
+    log_retention_days: float | None = Field(
+        None, gt=0, description="How long edits that are in a compacted state are kept as history; for ever without."
+    )
+
     header_bytes: int = Field(32 * 1024, ge=1024, description="Largest HTTP request head.")
     request_timeout_s: float = Field(
         10.0, gt=0, description="How long a request's head, or the next part of its body, may take to arrive."

