@@ -56,6 +56,11 @@ class YClient:
         await asyncio.wait_for(self._reader, WAIT_S)
         self._socket = self._reader = None
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether it is between `connect` and `disconnect`."""
+        return self._socket is not None
+
     def abort(self) -> None:
         """Drop the connection without a goodbye, as a crash or a lost network does."""
         if self._socket is not None:
