@@ -26,6 +26,10 @@ from tests.unit.documents import recorded
 
 NO_CHANGES: Changes[Any] = Changes([], [], 0)
 CURSORS = "SELECT projected_through, crdt_through, crdt_state, crdt_pending_ids FROM graphs WHERE id = $1"
+INSERT = """
+    INSERT INTO crdt_operations (graph_id, operation_data, vector_clock, user_id, session_id, client_id)
+    VALUES ($1, $2, '{}', $3, 's', '')
+"""
 LABELS = "SELECT node_id, label FROM nodes WHERE graph_id = $1 ORDER BY node_id"
 BREAK_LABELS = "ALTER TABLE nodes ADD CONSTRAINT ck_broken CHECK (label <> 'broken')"
 
@@ -96,12 +100,8 @@ async def test_a_commit_out_of_order_is_found_by_the_next_call(
     slow, fast = await new_graph(database), await new_graph(database)
     assert await projection.news(()) == []
     (operation,) = nodes("slow")
-    insert = """
-        INSERT INTO crdt_operations (graph_id, operation_data, vector_clock, user_id, session_id, client_id)
-        VALUES ($1, $2, '{}', $3, 's', '')
-    """
     async with owner.transaction():
-        await owner.execute(insert, slow, operation.update, ANONYMOUS_USER_ID)
+        await owner.execute(INSERT, slow, operation.update, ANONYMOUS_USER_ID)
         await store(database, fast, nodes("fast"))
         assert [graph_id for graph_id, _ in await projection.news(())] == [fast]
     assert {graph_id for graph_id, _ in await projection.news(())} == {fast, slow}
@@ -110,17 +110,24 @@ async def test_a_commit_out_of_order_is_found_by_the_next_call(
 async def test_the_cursor_waits_for_a_flush_under_way(
     database: Database, projection: Projection, owner: asyncpg.Connection
 ) -> None:
-    """FOLLOW-4: and a flush that comes meanwhile is not kept waiting for long."""
+    """FOLLOW-4: two writers, of whom the first commits after the second; neither waits for the follower."""
     graph_id = await new_graph(database)
+    follower = Follower(projection, Clock(), FollowerSettings(compaction_operations=1))
     async with owner.transaction():
         await owner.execute("SELECT pg_advisory_xact_lock_shared($1)", graph_lock(graph_id, LockKind.FLUSH))
-        assert await projection.position(graph_id) is None
-        reading = asyncio.create_task(projection.position(graph_id))
-        await asyncio.wait_for(store(database, graph_id, nodes("a")), 5)
-        await reading
-    position = await projection.position(graph_id)
-    assert position is not None
-    assert position.highest == await owner.fetchval("SELECT max(id) FROM crdt_operations")
+        await owner.execute(INSERT, graph_id, nodes("slow")[0].update, ANONYMOUS_USER_ID)
+        await store(database, graph_id, [nodes("", "fast", client=8)[1]])
+        advancing = asyncio.create_task(follower.advance(graph_id))
+        await asyncio.wait_for(store(database, graph_id, [nodes("", "", "faster", client=9)[2]]), 5)
+        assert await advancing is Advance.MORE
+        assert await labels(owner, graph_id) == {}
+    while await follower.advance(graph_id) is not Advance.DONE:
+        pass
+    assert await labels(owner, graph_id) == {"n0": "slow"}
+    await store(database, graph_id, [nodes("", "fast", client=8)[0], *nodes("", "", "faster", client=9)[:2]])
+    await caught_up(follower)
+    assert set(await labels(owner, graph_id)) == {"n0", "n1", "n2"}
+    assert len((await load(database, graph_id)).waiting) == 0
 
 
 async def test_a_graph_has_one_follower(database: Database, projection: Projection) -> None:
