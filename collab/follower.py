@@ -110,12 +110,11 @@ class Follower:
                 has_more = await self.work(stop)
             except StoreUnavailableError as error:
                 _log.warning("following waits for the database", error=str(error))
-                has_more = False
                 self._failures.clear()  # it was not the graphs' fault: they need not wait once it answers
+                await _pause(stop, self._settings.retry_first_s)
+                continue
             if not has_more:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(max(started + self._settings.poll_s - self._clock(), 0)):
-                        await stop.wait()
+                await _pause(stop, started + self._settings.poll_s - self._clock())
 
     async def look(self) -> None:
         """Find out which graphs have something to do."""
@@ -255,3 +254,9 @@ class Follower:
         copy.compacted(compaction)
         self.statistics.compactions += 1
         copy.rests_until = self._clock() + (self._clock() - started) * (1 / self._settings.compaction_share - 1)
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(max(seconds, 0)):
+            await stop.wait()

@@ -5,12 +5,14 @@ ends, however. Every second it writes a line of JSON (`Report`) to standard outp
 """
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from typing import BinaryIO
 
 import orjson
 import structlog
@@ -61,8 +63,9 @@ def follower_settings(settings: Settings) -> FollowerSettings:
 class Maintenance:
     """The follower, the retention and the coming months' events of one database."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, database: Database, reports: BinaryIO) -> None:
         self._settings = settings
+        self._reports = reports
         self._retention = Retention(database)
         self._events = Events(database)
         self._projection = Projection(database)
@@ -87,8 +90,7 @@ class Maintenance:
                 lag_s=round(self._follower.lag_s(), 3), pruned=self._pruned, **asdict(self._follower.statistics)
             )
             try:
-                sys.stdout.buffer.write(orjson.dumps(report) + b"\n")
-                sys.stdout.buffer.flush()
+                self._reports.write(orjson.dumps(report) + b"\n")
             except BrokenPipeError:
                 stop.set()
                 return
@@ -111,7 +113,7 @@ class Maintenance:
                     self._pruned += page.operations
 
 
-async def _work(settings: Settings) -> None:
+async def _work(settings: Settings, reports: BinaryIO) -> None:
     assert settings.database_url is not None, "set LAYERCAKE_DATABASE_URL"
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -119,7 +121,7 @@ async def _work(settings: Settings) -> None:
     async with asyncio.TaskGroup() as parts:
         parent = parts.create_task(_watch_input(stop))
         try:
-            await Maintenance(settings, database).run(stop)
+            await Maintenance(settings, database, reports).run(stop)
         finally:
             parent.cancel()
             await database.close(timeout_s=_CLOSE_S)
@@ -132,12 +134,20 @@ async def _watch_input(stop: asyncio.Event) -> None:
     stop.set()
 
 
+def _own_output() -> BinaryIO:
+    """Return standard output for reports alone: what anybody else prints goes to standard error."""
+    reports = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return reports
+
+
 def main() -> None:
     """Work until standard input ends or SIGTERM comes; exit code 1 if the database cannot be opened."""
     settings = Settings.with_options()
     configure_logs(settings.log_format)
+    reports = _own_output()
     try:
-        uvloop.run(_work(settings))
+        uvloop.run(_work(settings, reports))
     except StoreError as error:
         _log.error("maintenance cannot begin", error=str(error))
         sys.exit(1)

@@ -55,7 +55,10 @@ class MaintenanceProcess:
         wait_s = _RESTART_FIRST_S
         while not self._is_stopping:
             started = time.monotonic()
-            code = await self._run_once()
+            try:
+                code: int | str = await self._run_once()
+            except OSError as error:  # too many processes, or no memory for one more
+                code = str(error)
             if self._is_stopping:
                 return
             if time.monotonic() - started > _HEALTHY_S:

@@ -1,9 +1,12 @@
 """One real server for all tests of this tier that only add graphs of their own."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
+import asyncpg
 import pytest
 
+from persistence.database import Database
+from persistence.projection import Projection
 from tests.conftest import LoopThread
 from tests.faults.harness import Server
 
@@ -15,3 +18,19 @@ def live_server(session_loop: LoopThread, tmp_path_factory: pytest.TempPathFacto
     session_loop.run(server.start())
     yield server
     session_loop.run(server.destroy())
+
+
+@pytest.fixture
+async def owner(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection as the owner of the test's database."""
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def projection(database: Database) -> AsyncIterator[Projection]:
+    """The follower's store; its claims end with the test."""
+    opened = Projection(database)
+    yield opened
+    await opened.close()

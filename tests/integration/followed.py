@@ -1,8 +1,10 @@
 """A graph's log in a real database, what loads of it, its rows, and a database that fails at a statement."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, cast
 from uuid import UUID, uuid5
@@ -12,6 +14,7 @@ from pycrdt import Map
 
 from collab.arrivals import Arrivals
 from collab.document import LiveDocument
+from collab.follower import Follower
 from persistence.database import Database
 from persistence.document import Edge, GraphContent, Layer, Node, read_content
 from persistence.errors import StoreUnavailableError
@@ -21,6 +24,7 @@ from persistence.operations import StoredDocuments, write_flush
 from persistence.projects import Projects
 from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Operation
 from tests.property.test_convergence import everything
+from tests.unit.documents import recorded
 
 WAITING_BYTES = 4 * 1024 * 1024
 
@@ -37,6 +41,7 @@ LAYERS = """
     SELECT layer_id, name, background_color, text_color, border_color, properties, lineage_id
     FROM layers WHERE graph_id = $1 ORDER BY layer_id COLLATE "C"
 """
+LABELS = "SELECT node_id, label FROM nodes WHERE graph_id = $1 ORDER BY node_id"
 CURSORS = """
     SELECT crdt_through, projected_through, projection_warnings, node_count, edge_count, layer_count, crdt_state,
         crdt_vector, crdt_pending_ids
@@ -195,3 +200,30 @@ class _Counted:
             return await method(*arguments)
 
         return counted
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def nodes(*labels: str, client: int = 7) -> list[Operation]:
+    """One operation for each label: node n0 has the first, n1 the second."""
+    doc, updates = recorded(client)
+    for number, label in enumerate(labels):
+        doc.get("nodes", type=Map)[f"n{number}"] = Map({"label": label})
+    now = datetime.now(UTC)
+    return [Operation(UUID(int=0), update, "{}", ANONYMOUS_USER_ID, "s", str(client), now, now) for update in updates]
+
+
+async def labels(owner: asyncpg.Connection, graph_id: UUID) -> dict[str, str]:
+    return {row["node_id"]: row["label"] for row in await owner.fetch(LABELS, graph_id)}
+
+
+async def caught_up(follower: Follower, stop: asyncio.Event | None = None) -> None:
+    await follower.look()
+    while await follower.work(stop or asyncio.Event()):
+        pass

@@ -22,35 +22,40 @@ FIELDS = {
 }
 KEYS = ("a", "b", "c", "", "d\0", "é" * 512, "é" * 513, "__proto__")
 
-_VALUES: tuple[Callable[[random.Random], Any], ...] = (
-    lambda _: None,
-    lambda chance: chance.random() < 0.5,
-    lambda chance: chance.choice([0, 1, -3, 2.5, 1e300, -1e308, 5e-324, 2**53 + 1, 2**62, -0.0]),
-    lambda chance: chance.choice([float("nan"), float("inf"), float("-inf")]),
-    lambda chance: chance.choice(
-        ["", "word", "n\0l", "\\u0000", "\ud7ff\ue000🍰", "k" * 1_025, LINEAGE, LINEAGE.upper()]
-    ),
-    lambda chance: chance.choice([{"x": 1, "y": 2.5}, {"x": float("nan"), "y": 0}, {"x": "1", "y": 1}]),
-    lambda chance: chance.choice([{}, {"k": [1, {"n\0": 1}]}, {"k": "\0"}, {"k\\u0000": "\\u0000"}, {"": None}]),
-    lambda _: [1, {"x": [None]}],
-    lambda _: b"\xff\x00",
-    lambda chance: Text(chance.choice(["", "typed", "n\0l"])),
-    lambda _: Array([1, "two"]),
-    lambda chance: Map({"x": 1.0, "y": 2, "more": Map({"k": chance.choice(["v", "\0"])})}),
-    lambda _: Map(),
-)
+_TEXTS = ("", "word", "n\0l", "\\u0000", "\ud7ff\ue000🍰", "k" * 1_025, LINEAGE, LINEAGE.upper())
+_NUMBERS = (0, 1, -3, 2.5, 1e300, -1e308, 5e-324, 2**53 + 1, 2**62, -0.0, float("nan"), float("inf"), float("-inf"))
+_PLACES = ({"x": 1, "y": 2.5}, {"x": -7, "y": 0}, {"x": float("nan"), "y": 0}, {"x": "1", "y": 1})
+_OBJECTS = ({}, {"k": [1, {"n\0": 1}]}, {"k": "\0"}, {"k\\u0000": "\\u0000"}, {"": None}, {"a": {"b": [True]}})
+
+_Make = Callable[[random.Random], Any]
+_VALUES: dict[str, _Make] = {
+    "nothing": lambda _: None,
+    "is_partition": lambda chance: chance.random() < 0.5,
+    "weight": lambda chance: chance.choice(_NUMBERS),
+    "label": lambda chance: chance.choice(_TEXTS),
+    "position": lambda chance: chance.choice(_PLACES),
+    "properties": lambda chance: chance.choice(_OBJECTS),
+    "list": lambda _: [1, {"x": [None]}],
+    "bytes": lambda _: b"\xff\x00",
+    "content": lambda chance: Text(chance.choice(["", "typed", "n\0l"])),
+    "array": lambda _: Array([1, "two"]),
+    "map": lambda chance: Map({"x": 1.0, "y": 2, "more": Map({"k": chance.choice(["v", "\0"])})}),
+    "empty": lambda _: Map(),
+}
 
 
-def a_value(chance: random.Random) -> Any:
-    """Return something that a field may hold, or may not."""
-    return chance.choice(_VALUES)(chance)
+def a_value(chance: random.Random, field: str | None = None) -> Any:
+    """Return something that a field may hold, or may not; of the kind of `field` as often as not."""
+    if field is not None and chance.random() < 0.5:
+        return _VALUES.get(field, _VALUES["label"])(chance)
+    return chance.choice(list(_VALUES.values()))(chance)
 
 
 def an_entity(chance: random.Random, root: str) -> Any:
     """Return an entity with some fields, or something that is none."""
     if chance.random() < 0.1:
         return a_value(chance)
-    return Map({name: a_value(chance) for name in chance.sample(FIELDS[root], k=chance.randrange(5))})
+    return Map({name: a_value(chance, name) for name in chance.sample(FIELDS[root], k=chance.randrange(5))})
 
 
 def edit_graph(chance: random.Random, doc: Doc[Any]) -> None:
@@ -85,7 +90,7 @@ def _edit_entity(chance: random.Random, root: str, entity: Map[Any]) -> None:
     elif name in entity and chance.random() < 0.3:
         del entity[name]
     else:
-        entity[name] = a_value(chance)
+        entity[name] = a_value(chance, name)
 
 
 def _misuse(chance: random.Random, doc: Doc[Any], root: str) -> None:
