@@ -68,7 +68,7 @@ class Graphs:
         SELECT g.id, g.project_id, g.name, g.description, g.graph_type, g.parent_graph_id, g.created_at, g.updated_at
         FROM graphs g JOIN projects p ON p.id = g.project_id
         WHERE g.project_id = $1 AND g.deleted_at IS NULL AND p.deleted_at IS NULL
-        ORDER BY g.id
+        ORDER BY g.created_at, g.id
     """
 
     async def of_project(self, user_id: UUID, project_id: UUID) -> tuple[Graph, ...]:

@@ -36,7 +36,7 @@ class Projects:
         SELECT p.id, p.name, p.description, p.group_id, p.created_at, p.updated_at
         FROM projects p JOIN group_memberships m ON m.group_id = p.group_id
         WHERE m.user_id = $1 AND p.deleted_at IS NULL
-        ORDER BY p.id
+        ORDER BY p.created_at, p.id
     """
 
     async def of_user(self, user_id: UUID) -> tuple[Project, ...]:

@@ -15,7 +15,8 @@ from workspace.issues import Issues
 from workspace.json_documents import read_document
 from workspace.statements import Statements
 from workspace.tables import MAX_FILE_BYTES, Line, TableFile, TableKind, read_table
-from workspace.xlsx_reader import Sheet, WorkbookError, is_workbook, read_sheets
+from workspace.xlsx_parts import WorkbookError
+from workspace.xlsx_reader import Sheet, is_workbook, read_sheets
 
 TABLE_SUFFIXES = (".csv", ".tsv")
 _JSON = re.compile(rb"(\xef\xbb\xbf)?\s*\{")

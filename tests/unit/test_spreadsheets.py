@@ -10,21 +10,22 @@ from uuid import UUID
 
 import openpyxl
 import pytest
-from openpyxl.styles import Font
+import xlsxwriter
 
 from persistence.document import Edge, GraphContent, Layer, Node
-from workspace import archives, xlsx_reader
+from workspace import archives, xlsx_parts, xlsx_reader
 from workspace.archives import Archive
 from workspace.exporting import ExportFormat, write_export
 from workspace.importing import GraphRead, read_graph
 from workspace.issues import TableErrors, TableIssue
 from workspace.tables import TableFile, TableKind
 
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 NODES = [["id", "label", "weight"], ["a", "A", 1.5], ["b", "B", None]]
 
 
 def workbook(**sheets: list[list[Any]]) -> bytes:
-    """Write a workbook as another program does: with shared strings, styles, and dimensions."""
+    """Write a workbook as another program does: with styles and dimensions."""
     book = openpyxl.Workbook()
     book.remove(book.active)
     for name, rows in sheets.items():
@@ -32,6 +33,17 @@ def workbook(**sheets: list[list[Any]]) -> bytes:
         for row in rows:
             sheet.append(row)
     return saved(book)
+
+
+def shared(rows: list[list[Any]], texts: str = "") -> bytes:
+    """Write a workbook of one sheet whose texts are shared, or replaced by `texts` as XML."""
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out) as book:
+        sheet = book.add_worksheet("nodes")
+        for number, row in enumerate(rows):
+            sheet.write_row(number, 0, row)
+    part = f'<sst xmlns="{MAIN}">{texts}</sst>'.encode()
+    return package(out.getvalue(), {"xl/sharedStrings.xml": part} if texts else {})
 
 
 def saved(book: openpyxl.Workbook) -> bytes:
@@ -68,8 +80,7 @@ def package(data: bytes, parts: Mapping[str, bytes | None]) -> bytes:
 
 def sheet(rows: str, before: str = "") -> bytes:
     """Return a workbook whose one sheet has these rows as XML."""
-    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-    part = f'<?xml version="1.0"?>{before}<worksheet xmlns="{main}"><sheetData>{rows}</sheetData></worksheet>'
+    part = f'<?xml version="1.0"?>{before}<worksheet xmlns="{MAIN}"><sheetData>{rows}</sheetData></worksheet>'
     return package(workbook(nodes=NODES), {"xl/worksheets/sheet1.xml": part.encode()})
 
 
@@ -188,6 +199,20 @@ def test_what_xml_cannot_hold_is_escaped() -> None:
     assert cells(sheet(f'<row><c t="inlineStr">{text}</c></row>')) == [["a\rb_x000D__xD800_"]]
 
 
+def test_shared_texts_are_read_as_they_were_written() -> None:
+    """IMPORT-14: with their escapes, and what only looks like one."""
+    texts = ["a\rb", "_x000D_", "0x005F_1", "_x005F_", " x "]
+
+    assert cells(shared([texts])) == [texts]
+
+
+def test_runs_of_a_shared_text_are_joined() -> None:
+    """IMPORT-14: how they are pronounced is left out."""
+    rich = "<si><r><t>ta</t></r><r><rPr><b/></rPr><t>ble</t></r><rPh sb='0' eb='1'><t>no</t></rPh></si>"
+
+    assert cells(shared([["x"]], rich)) == [["table"]]
+
+
 def test_others_read_what_is_exported() -> None:
     """EXPORT-2: with every text as text, in a cell of that format."""
     node = Node("=a", "+1", None, True, None, 2.5, "001", {"k": "@x", "n": 1}, UUID(int=3), {"x": 1, "y": 2})
@@ -212,7 +237,7 @@ def test_others_read_what_is_exported() -> None:
         "properties": ('{"n":1}', "s"),
     }
     assert row[0].number_format == "@"
-    assert header[0].font == Font(name="Calibri", sz=11, b=True)
+    assert (header[0].font.name, header[0].font.sz, header[0].font.b) == ("Calibri", 11, True)
 
 
 @pytest.mark.parametrize("name", ["book.xlsx", "book.csv", "book", "book.json"])
@@ -229,9 +254,18 @@ def test_the_content_says_what_a_file_is(name: str) -> None:
         ("book.xlsx", b"PK\x03\x04", "expected a whole archive"),
         ("book.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "older spreadsheet"),
         ("book.zip", b"", "expected a whole archive"),
-        ("book.xlsx", package(workbook(nodes=NODES), {"_rels/.rels": None}), "expected a part _rels/.rels"),
+        (
+            "book.xlsx",
+            package(workbook(nodes=NODES), {"xl/_rels/workbook.xml.rels": None}),
+            "no item named 'xl/_rels/workbook.xml.rels'",
+        ),
         ("book.xlsx", package(workbook(nodes=NODES), {"xl/workbook.xml": b"<workbook>"}), "expected well-formed XML"),
-        ("book.xlsx", package(workbook(nodes=NODES), {"_rels/.rels": b"<Relationships/>"}), "in the format XLSX"),
+        ("book.xlsx", package(workbook(nodes=NODES), {"[Content_Types].xml": b"<Types/>"}), "in the format XLSX"),
+        (
+            "book.xlsx",
+            package(workbook(nodes=NODES), {"xl/styles.xml": b'<x><fonts><font><sz val="x"/></font></fonts></x>'}),
+            "in the format XLSX",
+        ),
     ],
 )
 def test_a_broken_file_is_refused_in_words(name: str, data: bytes, expected: str) -> None:
@@ -330,20 +364,26 @@ def test_no_entity_is_expanded(doctype: str) -> None:
     assert "without a document type" in issues(data)[0].message
 
 
-@pytest.mark.parametrize("reference", ["XFD1", "A1048576", "ZZZZZZ1", "A99999999999"])
+@pytest.mark.parametrize("reference", ["XFD1", "ALM1", "A1000001", "A1048576", "A99999999999"])
 def test_cells_lie_within_bounds(reference: str) -> None:
-    """IMPORT-17: two cells far apart make no large sheet."""
+    """IMPORT-17: two cells far apart make no large sheet; the error says where."""
     row = re.sub("[A-Z]", "", reference)
     data = sheet(f'<row r="{row}"><c r="{reference}"><v>1</v></c></row>')
 
-    assert f"at most {xlsx_reader.MAX_COLUMNS} columns" in issues(data)[0].message
+    (issue,) = issues(data)
+    assert f"at most {xlsx_reader.MAX_COLUMNS} columns" in issue.message
+    assert re.search(rf"sheet 'nodes' has more in line {min(int(row), 1_048_577)}$", issue.message)
+
+
+def test_no_column_is_beyond_all_columns() -> None:
+    """IMPORT-17."""
+    assert "'ZZZZZZ' is not a valid column name" in issues(sheet('<row r="1"><c r="ZZZZZZ1"/></row>'))[0].message
 
 
 def test_what_a_sheet_claims_to_measure_is_not_believed() -> None:
     """IMPORT-17: nor are cells that are only coloured."""
-    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     part = (
-        f'<worksheet xmlns="{main}"><dimension ref="A1:XFD1048576"/><sheetData>'
+        f'<worksheet xmlns="{MAIN}"><dimension ref="A1:XFD1048576"/><sheetData>'
         '<row r="1"><c r="A1" t="inlineStr"><is><t>id</t></is></c><c r="B1" t="inlineStr"><is><t>label</t></is></c>'
         '<c r="XFD1" s="1"/></row><row r="2"><c r="A2"><v>7</v></c></row><row r="1048576"><c r="A1048576" s="1"/></row>'
         "</sheetData></worksheet>"
@@ -356,9 +396,54 @@ def test_what_a_sheet_claims_to_measure_is_not_believed() -> None:
 def test_a_shared_text_is_counted_in_each_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     """IMPORT-17: one long text in many cells is as large as they are together."""
     monkeypatch.setattr(xlsx_reader, "MAX_TEXT_CHARACTERS", 100_000)
-    data = workbook(nodes=[["id", "label"], *([number, "x" * 1_000] for number in range(200))])
+    data = shared([["id", "label"], *([number, "x" * 1_000] for number in range(200))])
 
+    assert len(zipfile.ZipFile(io.BytesIO(data)).read("xl/sharedStrings.xml")) < 2_000
     assert "characters in all cells" in issues(data)[0].message
+
+
+def test_empty_cells_before_others_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """IMPORT-17: rows of one far cell each take the room of all that could be before it."""
+    monkeypatch.setattr(xlsx_reader, "MAX_CELLS", 10_000)
+
+    assert "at most 10000 cells" in issues(sheet('<row><c r="ALK1"><v>1</v></c></row>' * 20))[0].message
+
+
+@pytest.mark.parametrize(
+    "rows", ["<row>" + "<c/>" * 1_000 + "</row>", "<row/>" + '<b a="1"/>' * 500 + "<row/>" + "<b/>" * 500]
+)
+def test_only_so_much_is_held_at_a_time(rows: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """IMPORT-17: what is between rows, or in one row, is in memory as a whole."""
+    monkeypatch.setattr(xlsx_parts, "MAX_ELEMENTS_HELD", 1_000)
+
+    assert "1000 elements in one of them" in issues(sheet(rows))[0].message
+    assert cells(sheet('<row><c t="inlineStr"><is><t>x</t></is></c></row>' * 1_000)) == [["x"]] * 1_000
+
+
+def test_there_are_only_so_many_rows_and_elements(monkeypatch: pytest.MonkeyPatch) -> None:
+    """IMPORT-17: however little is in them."""
+    monkeypatch.setattr(xlsx_parts, "MAX_CELL_ROWS", 100)
+    assert "at most 100 rows" in issues(sheet("<row/>" * 101))[0].message
+    assert "at most 100 rows" in issues(shared([["x"]], "<si/>" * 101))[0].message
+
+    monkeypatch.setattr(xlsx_parts, "MAX_ELEMENTS", 1_000)
+    assert "1000 in all" in issues(sheet(("<row>" + "<c/>" * 20 + "</row>") * 50))[0].message
+
+
+def test_a_tag_has_so_many_bytes_only() -> None:
+    """IMPORT-17: no time is lost in one of many megabytes."""
+    attributes = " ".join(f'a{number}="{"x" * 1_000}"' for number in range(4_000))
+
+    assert "tags of at most" in issues(sheet(f"<row><c {attributes}/></row>"))[0].message
+
+
+def test_a_sheet_is_read_once() -> None:
+    """IMPORT-17: a workbook of 64 sheets that are all the same part is no way to make the server read it 64 times."""
+    data = workbook(nodes=NODES, edges=[["source", "target"]])
+    relations = zipfile.ZipFile(io.BytesIO(data)).read("xl/_rels/workbook.xml.rels")
+    same = package(data, {"xl/_rels/workbook.xml.rels": relations.replace(b"sheet2.xml", b"sheet1.xml")})
+
+    assert "each of its own" in issues(same)[0].message
 
 
 def test_a_workbook_has_so_many_sheets_only() -> None:
@@ -368,13 +453,49 @@ def test_a_workbook_has_so_many_sheets_only() -> None:
     assert f"at most {xlsx_reader.MAX_SHEETS} sheets" in issues(data)[0].message
 
 
-@pytest.mark.parametrize("value", ["nan", "inf", "1e999", "-5", "1e9", "x", "99999999999999999999"])
-def test_numbers_that_are_no_dates_are_read_as_they_are(value: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("1e999", ["#VALUE!", "#VALUE!"]),
+        ("-5", ["1899-12-25", "-120:00:00"]),
+        ("1e9", ["#VALUE!", "#VALUE!"]),
+        ("99999999999999999999", ["#VALUE!", "#VALUE!"]),
+    ],
+)
+def test_numbers_that_are_no_dates_are_errors_in_their_cells(value: str, expected: list[str]) -> None:
     """IMPORT-14, IMPORT-17: a date format makes nothing fail."""
+    assert cells(dated(value)) == [expected]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "x", "1" * 5_000])
+def test_what_is_no_number_is_refused_in_words(value: str) -> None:
+    """IMPORT-16."""
+    (issue,) = issues(dated(value))
+
+    assert "in the format XLSX" in issue.message
+    assert len(issue.message) < 300
+
+
+def dated(value: str) -> bytes:
+    """Return a workbook with a number in the format of a date, and in that of a duration."""
     book = openpyxl.Workbook()
     for column, code in enumerate(("yyyy-mm-dd", "[h]:mm"), start=1):
         book.active.cell(1, column, 1).number_format = code
-    part = b'<worksheet><sheetData><row><c s="1"><v>%b</v></c><c s="2"><v>%b</v></c></row></sheetData></worksheet>'
-    data = package(saved(book), {"xl/worksheets/sheet1.xml": part % (value.encode(), value.encode())})
+    row = f'<row><c s="1"><v>{value}</v></c><c s="2"><v>{value}</v></c></row>'
+    part = f'<worksheet xmlns="{MAIN}"><sheetData>{row}</sheetData></worksheet>'
+    return package(saved(book), {"xl/worksheets/sheet1.xml": part.encode()})
 
-    assert len(cells(data)[0]) == 2
+
+def test_strict_workbooks_are_read() -> None:
+    """IMPORT-14: ECMA-376 has other namespaces for these."""
+    data = workbook(nodes=NODES)
+    with zipfile.ZipFile(io.BytesIO(data)) as old:
+        parts = {name: old.read(name) for name in old.namelist() if name.startswith("xl/")}
+    for usual, strict in (
+        (MAIN, "http://purl.oclc.org/ooxml/spreadsheetml/main"),
+        (MAIN[:43] + "officeDocument/2006/relationships", "http://purl.oclc.org/ooxml/officeDocument/relationships"),
+    ):
+        parts = {name: part.replace(usual.encode(), strict.encode()) for name, part in parts.items()}
+
+    assert b"purl" in parts["xl/workbook.xml"]
+    assert read(package(data, parts)).content == read(data).content
