@@ -20,6 +20,7 @@ class Holdings:
     """What has to come back to where it was, exactly."""
 
     rooms: int
+    leases: int
     sessions: int
     connections: int
     tasks: int
@@ -43,7 +44,7 @@ async def footprint(server: Server) -> Footprint:
         files = process.num_fds()  # with the connection of this question, every time
     postgres = server.postgres()
     memory = sum(one.memory_info().rss for one in (process, *process.children(recursive=True)) if one not in postgres)
-    counts = (int(float(gauges[name])) for name in ("rooms", "sessions", "connections", "tasks"))
+    counts = (int(float(gauges[name])) for name in ("rooms", "leases", "sessions", "connections", "tasks"))
     return Footprint(Holdings(*counts, files, await _backends(server)), memory)
 
 
