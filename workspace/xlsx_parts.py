@@ -98,19 +98,28 @@ class _Elements:
         self._held = 0
         self._held_outside = 0
         self._let_go = 0
+        self._row = 0
 
-    def start(self, tag: str, _: Mapping[str, str]) -> None:
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         self.count += 1
         self._held += 1
         self._depth += 1
         if _LET_GO.get(tag) == self._depth:
             self._held_outside = self._held - 1
             self._let_go += 1
+            self._expect_later(attributes.get("r", ""))
         if self._held > MAX_ELEMENTS_HELD or self._let_go > MAX_CELL_ROWS or self.count > self._most:
             raise WorkbookError(
                 f"expected at most {MAX_CELL_ROWS} rows or shared texts, {MAX_ELEMENTS_HELD} elements in one of them "
                 f"and {MAX_ELEMENTS} in all; keep only the tables"
             )
+
+    def _expect_later(self, number: str) -> None:
+        """Refuse a row that does not come after the one before: openpyxl would pass over it."""
+        row = int(number) if number.isdecimal() and len(number) < 12 else self._row + 1
+        if row <= self._row:
+            raise WorkbookError(f"expected rows in their order, but {row} comes after {self._row}; save the file again")
+        self._row = row
 
     def end(self, tag: str) -> None:
         if _LET_GO.get(tag) == self._depth:

@@ -430,6 +430,12 @@ def test_there_are_only_so_many_rows_and_elements(monkeypatch: pytest.MonkeyPatc
     assert "1000 in all" in issues(sheet(("<row>" + "<c/>" * 20 + "</row>") * 50))[0].message
 
 
+@pytest.mark.parametrize("rows", ['<row r="2"/><row r="1"/>', '<row r="7"/><row r="7"/>', '<row/><row r="1"/>'])
+def test_rows_come_in_their_order(rows: str) -> None:
+    """IMPORT-16: none is passed over."""
+    assert "rows in their order" in issues(sheet(rows))[0].message
+
+
 def test_a_tag_has_so_many_bytes_only() -> None:
     """IMPORT-17: no time is lost in one of many megabytes."""
     attributes = " ".join(f'a{number}="{"x" * 1_000}"' for number in range(4_000))
