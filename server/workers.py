@@ -1,4 +1,4 @@
-"""A process beside the server for work that would hold up everybody: reading and writing whole documents.
+"""Processes beside the server for work that would hold up everybody: reading and writing whole documents.
 
 pycrdt and orjson hold the interpreter's lock while they work, so a thread would not do.
 """
@@ -16,8 +16,12 @@ from typing import Any, TypeVar
 _T = TypeVar("_T")
 
 
+PROCESSES = 3
+"""One import and one copy are made at a time: however long they take, there is one for whoever reads."""
+
+
 class Workers:
-    """One worker process, started when it is first needed; what is asked of it waits its turn."""
+    """At most PROCESSES worker processes, each started when it is first needed; further work waits its turn."""
 
     def __init__(self) -> None:
         self._pool: ProcessPoolExecutor | None = None
@@ -38,7 +42,7 @@ class Workers:
             return await loop.run_in_executor(self._started(), function, *arguments)
 
     def close(self) -> None:
-        """End the process; what it works on is given up. Idempotent."""
+        """End the processes; what they work on is given up. Idempotent."""
         if self._pool is not None:
             for process in list(self._pool._processes.values()):  # shutdown() alone waits for what runs
                 process.terminate()
@@ -49,7 +53,7 @@ class Workers:
         if self._pool is None:
             # Not fork: a copy of the server's sockets would keep its clients' connections open.
             self._pool = ProcessPoolExecutor(
-                1, multiprocessing.get_context("spawn"), initializer=_live_and_die_with_the_server
+                PROCESSES, multiprocessing.get_context("spawn"), initializer=_live_and_die_with_the_server
             )
         return self._pool
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +48,22 @@ async def test_WORK_1_what_a_function_returns_or_raises_comes_back_from_another_
     assert {pid for _, pid in results} != {os.getpid()}
     with pytest.raises(ValueError, match="not so"):
         await workers.run(fail, "not so")
+
+
+def wait_for(marker: str) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not Path(marker).exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+async def test_WORK_1_two_that_take_long_leave_one_process_for_others(workers: Workers, tmp_path: Path) -> None:
+    marker = str(tmp_path / "go on")
+    long = [asyncio.create_task(workers.run(wait_for, marker)) for _ in range(2)]
+    assert (await asyncio.wait_for(workers.run(double, 2), WAIT_S))[0] == 4
+    assert not any(task.done() for task in long)
+    Path(marker).touch()
+    await asyncio.gather(*long)
 
 
 async def test_WORK_2_a_worker_that_was_killed_is_replaced_and_its_work_done(workers: Workers, tmp_path: Path) -> None:
