@@ -46,7 +46,12 @@ async def layercake(folder: Path) -> AsyncIterator[Peer]:
             return server.sync_url(await server.create_graph())
 
         process = psutil.Process(server.pid)
-        yield Peer("Layercake", new_document, lambda: [process], server.postgres, acknowledges=True)
+
+        def all_but_the_database() -> list[psutil.Process]:
+            database = server.postgres()
+            return [one for one in (process, *process.children(recursive=True)) if one not in database]
+
+        yield Peer("Layercake", new_document, all_but_the_database, server.postgres, acknowledges=True)
 
 
 @asynccontextmanager
