@@ -349,29 +349,36 @@ async def test_HUB_8_a_lease_lost_while_its_graph_loads_refuses_the_join() -> No
     assert hub.live(GRAPH) is None
 
 
-async def test_HUB_8_a_lost_lease_closes_the_room_and_what_it_took_in_is_waited_for() -> None:
+async def room_with_an_edit(log: HeldLog, leases: OneNode) -> tuple[Hub, Session]:
+    """Return a hub with one room and the session that made an edit there, which is not committed yet."""
     doc, updates = recorded(5)
     doc.get("map", type=Map)["k"] = 1
-    store, log, leases = SlowStore(), HeldLog(), OneNode()
+    store = SlowStore()
     store.answer.set()
     hub = Hub(store, log, leases)
     room, visitor = await hub.open(GRAPH), session()
     hub.join(room, visitor)
     room.receive_update(visitor, updates[0], 0.0, START)
+    return hub, visitor
+
+
+async def test_HUB_8_a_lost_lease_closes_the_room_and_what_it_took_in_is_waited_for() -> None:
+    log, leases = HeldLog(), OneNode()
+    hub, visitor = await room_with_an_edit(log, leases)
     leases.lose(GRAPH)
     assert visitor.peer.closed == 4503  # type: ignore[attr-defined]
     assert hub.live(GRAPH) is None
+    leases.elsewhere.clear()
+    opening = asyncio.create_task(hub.open(GRAPH))
+    await asyncio.sleep(0)
+    assert not leases.holds(GRAPH), "the next load waits until that is decided"
+    log.commit()
+    assert isinstance(await opening, Room)
 
 
 async def test_HUB_8_a_room_given_up_keeps_its_lease_until_all_it_took_in_is_committed() -> None:
-    doc, updates = recorded(5)
-    doc.get("map", type=Map)["k"] = 1
-    store, log, leases = SlowStore(), HeldLog(), OneNode()
-    store.answer.set()
-    hub = Hub(store, log, leases)
-    room, visitor = await hub.open(GRAPH), session()
-    hub.join(room, visitor)
-    room.receive_update(visitor, updates[0], 0.0, START)
+    log, leases = HeldLog(), OneNode()
+    hub, _ = await room_with_an_edit(log, leases)
     hub.forget_graph(GRAPH)
     assert leases.held == [GRAPH]
     log.commit()
