@@ -7,6 +7,7 @@ budget: of the rooms that nobody uses, the ones used longest ago go first.
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
@@ -77,7 +78,7 @@ class Hub:
         self._given_up: dict[UUID, list[Room]] = {}
         self._forgotten: set[UUID] = set()
         self._banned: dict[bytes, None] = {}
-        self._holds: Counter[UUID] = Counter()
+        self._holds: Counter[Room] = Counter()
         self._leases = leases
         leases.when_lost(self._lose)
 
@@ -97,13 +98,20 @@ class Hub:
         NotFoundError, StoreUnavailableError, GraphServedElsewhereError, MemoryFullError. Cancelling one of
         them does not stop the others'. The caller must `join` or `hold` the room without awaiting in between.
         """
-        while (room := self._rooms.get(graph_id)) is None:
+        while (room := self._live(graph_id)) is None:
             opening = self._opening.get(graph_id)
             if opening is None:
                 opening = asyncio.create_task(self._load(graph_id), name=f"load {graph_id}")
                 self._opening[graph_id] = opening
                 opening.add_done_callback(self._note_failure)
             await asyncio.shield(opening)
+        return room
+
+    def _live(self, graph_id: UUID) -> Room | None:
+        room = self._rooms.get(graph_id)
+        if room is not None and room.close_code is not None:  # the log refused what it took in
+            self.discard(room, room.close_code, "")
+            return None
         return room
 
     def join(self, room: Room, session: Session) -> None:
@@ -119,13 +127,13 @@ class Hub:
     def hold(self, room: Room) -> None:
         """Keep `room`, which must be live, although no session may be in it; `let_go` must follow."""
         self._idle_since.pop(room.graph_id, None)
-        self._holds[room.graph_id] += 1
+        self._holds[room] += 1
 
     def let_go(self, room: Room, now: float) -> None:
         """Undo one `hold`."""
-        self._holds[room.graph_id] -= 1
-        if not self._holds[room.graph_id]:
-            del self._holds[room.graph_id]
+        self._holds[room] -= 1
+        if not self._holds[room]:
+            del self._holds[room]
         self._note_use(room, now)
 
     def discard(self, room: Room, code: int, reason: str) -> None:
@@ -159,11 +167,14 @@ class Hub:
             self.discard(room, 4404, "this graph was deleted")
 
     async def run(self) -> None:
-        """Look the rooms over until cancelled: unload idle ones, forget old presence."""
+        """Look the rooms over until cancelled: unload idle ones, close those of graphs that are gone."""
         clock = asyncio.get_running_loop().time
         while True:
             await asyncio.sleep(self._settings.tick_s)
             self.look_over(clock())
+            with suppress(StoreUnavailableError):  # then nobody can do anything to a graph either
+                for graph_id in await self._store.gone(list(self._rooms)):
+                    self.forget_graph(graph_id)
 
     def look_over(self, now: float) -> None:
         """Give up rooms that nobody used for a while and whose every operation is committed, and see to the budget."""
@@ -232,7 +243,7 @@ class Hub:
             await settled.wait()
 
     def _note_use(self, room: Room, now: float) -> None:
-        is_used = room.sessions or room.graph_id in self._holds
+        is_used = room.sessions or room in self._holds
         if not is_used and self._rooms.get(room.graph_id) is room:
             self._idle_since[room.graph_id] = now
 

@@ -20,8 +20,14 @@ from collab.wire import sync
 from collab.wire.frames import binary_frame
 from collab.wire.state_vector import StateVector, decode_state_vector
 from collab.wire.update import Shape, pieces, walk
-from persistence.ports import OperationLog
+from persistence.ports import OperationLog, Refusal
 from persistence.records import NewEvent, Operation
+
+_GOODBYES = {
+    Refusal.GONE: (4404, "this graph was deleted"),
+    Refusal.ELSEWHERE: (4503, "another server serves this graph now; come again"),
+    Refusal.UNSTORABLE: (4500, "an edit could not be stored; come again"),
+}
 
 
 class Limits(NamedTuple):
@@ -58,8 +64,8 @@ class Room:
         self.presence = Presence()
         self.close_code: int | None = None
         """With what the room was given up; from then on it takes in nothing more."""
-        self.is_refused = False
-        """Whether the log stores nothing more of this room."""
+        self.refusal: Refusal | None = None
+        """Why the log stores nothing more of this room."""
         self._log = log
         self._schedule = schedule
         self._limits = limits
@@ -222,10 +228,10 @@ class Room:
         self._committed += operations
         self._release()
 
-    def refused(self, operations: int) -> None:
-        """The graph is gone or served elsewhere: nothing more is acknowledged here."""
-        self.is_refused = True
-        self.close(4404, "this graph was deleted")
+    def refused(self, operations: int, reason: Refusal) -> None:
+        """Nothing more of this room is stored or acknowledged."""
+        self.refusal = reason
+        self.close(*_GOODBYES[reason])
         self._committed += operations
         self._release()  # to closed peers it does nothing, and whoever waits for the room goes on
 

@@ -4,6 +4,7 @@ The other way round than a person's edit: nobody else holds it, so nobody may se
 """
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,14 @@ from collab.document import PoisonedDocumentError
 from collab.hub import SERVED_ELSEWHERE, Hub
 from collab.room import Room
 from persistence.document import DocumentUpdate, ServerEdit
-from persistence.errors import GraphServedElsewhereError, NotFoundError, StoreError, StoreUnavailableError
+from persistence.errors import (
+    GraphServedElsewhereError,
+    InvalidValueError,
+    NotFoundError,
+    StoreError,
+    StoreUnavailableError,
+)
+from persistence.ports import Refusal
 from persistence.records import NewEvent, Operation
 
 SERVER_SESSION_ID = "server"
@@ -24,6 +32,8 @@ SERVER_SESSION_ID = "server"
 
 MAX_SERVER_CLIENT_ID = 2**16 - 1
 """Ids of people's clients are random 32 bit numbers: in a true conflict theirs, the higher one, wins."""
+
+_RANDOM_TRIES = 20
 
 Build = Callable[[bytes, int], ServerEdit]
 
@@ -33,7 +43,8 @@ class ServerEdits:
     """The live editor of this node. One edit of a graph is made at a time.
 
     `run(build, document, client_id)` calls `build` where it holds nobody up. `new_client_id` gives random
-    numbers from 1 to MAX_SERVER_CLIENT_ID, so that an id whose edits were lost with a disk is hardly used again.
+    numbers from 1 to MAX_SERVER_CLIENT_ID, so that an id whose edits were lost with a disk is hardly used again;
+    a document in which nearly all of them are used has the lowest one that is not, however high.
     `project_of(user_id, graph_id)` tells where an event belongs.
     """
 
@@ -88,9 +99,11 @@ class ServerEdits:
         return ending.done
 
     def _unused_client_id(self, room: Room) -> int:
-        while (client_id := self.new_client_id()) in room.document.state_vector:
-            pass
-        return client_id
+        used = room.document.state_vector
+        for _ in range(_RANDOM_TRIES):
+            if (client_id := self.new_client_id()) not in used:
+                return client_id
+        return next(client_id for client_id in itertools.count(1) if client_id not in used)
 
 
 class _Ending:
@@ -105,7 +118,7 @@ class _Ending:
 
     def begin(self) -> None:
         """Apply what was committed; or end, if it was refused."""
-        if self._room.is_refused:
+        if self._room.refusal is not None:
             self._end(_closed(self._room))
         else:
             self._apply_next()
@@ -129,8 +142,10 @@ def _closed(room: Room) -> StoreError:
     """Return why nothing can be changed in a room that was given up."""
     if room.close_code == SERVED_ELSEWHERE:
         return GraphServedElsewhereError(room.graph_id)
-    if room.is_refused:
+    if room.refusal is Refusal.GONE:
         return NotFoundError("graph", room.graph_id)
+    if room.refusal is Refusal.UNSTORABLE:
+        return InvalidValueError("", "the database does not take this edit, or one made at the same moment")
     return StoreUnavailableError("the graph is being loaded again")
 
 

@@ -2,10 +2,12 @@
 
 Whoever writes a graph's operations therefore holds its lease while it does: if the connection is lost, the
 leases and the flush under way are lost with it, and nothing more is written before the leases are had again.
+Each node leaves its id beside a lease that it takes: a lease that is had again is the same one only if the id
+is still there, since what another node wrote meanwhile is not in the rooms of this one.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -14,7 +16,19 @@ import asyncpg
 from persistence.errors import GraphServedElsewhereError, StoreUnavailableError
 from persistence.locks import LockKind, graph_lock
 
-TRY_LOCKS = "SELECT key FROM unnest($1::bigint[]) AS key WHERE pg_try_advisory_lock(key)"
+TAKE = """
+    WITH got AS MATERIALIZED (
+        SELECT graph_id FROM unnest($1::uuid[], $2::bigint[]) AS wanted (graph_id, key) WHERE pg_try_advisory_lock(key)
+    )
+    INSERT INTO graph_leases (graph_id, node_id) SELECT graph_id, $3 FROM got
+    ON CONFLICT (graph_id) DO UPDATE SET node_id = excluded.node_id, taken_at = excluded.taken_at
+    RETURNING graph_id
+"""
+TAKE_AGAIN = """
+    SELECT graph_id FROM unnest($1::uuid[], $2::bigint[]) AS wanted (graph_id, key) WHERE pg_try_advisory_lock(key)
+"""
+STILL_OURS = "SELECT graph_id FROM graph_leases WHERE graph_id = ANY($1::uuid[]) AND node_id = $2"
+FORGET = "DELETE FROM graph_leases WHERE graph_id = ANY($1::uuid[]) AND node_id = $2"
 UNLOCK = "SELECT pg_advisory_unlock(key) FROM unnest($1::bigint[]) AS key"
 
 
@@ -32,8 +46,14 @@ class Leases:
     `serve` and `regain` belong to the owner of the connection, and are never called at the same time.
     """
 
-    def __init__(self, on_request: Callable[[], None], settings: LeaseSettings = LeaseSettings()) -> None:  # noqa: B008 - an immutable tuple
+    def __init__(
+        self,
+        node_id: UUID,
+        on_request: Callable[[], None],
+        settings: LeaseSettings = LeaseSettings(),  # noqa: B008 - an immutable tuple
+    ) -> None:
         self.held: set[UUID] = set()
+        self._node_id = node_id
         self._on_request = on_request
         self._on_lost: list[Callable[[UUID], None]] = []
         self._settings = settings
@@ -77,17 +97,26 @@ class Leases:
         """Give back what was released and try for what is asked for, once; a failed connection leaves both to do."""
         if self._unwanted:
             released = set(self._unwanted)
+            await connection.execute(FORGET, released, self._node_id, timeout=timeout_s)
             await connection.execute(UNLOCK, _keys(released), timeout=timeout_s)
             self._unwanted -= released
         if self._wanted:
             await self._try(connection, timeout_s)
 
     async def regain(self, connection: asyncpg.Connection, *, timeout_s: float) -> None:
-        """On a new connection, take all held leases again; whoever was told to hears of those that were lost."""
+        """On a new connection, take all held leases again.
+
+        Those that another node has, or had meanwhile, are lost: `when_lost` tells of each.
+        """
         self._unwanted.clear()  # they went with the old connection
-        held = set(self.held)
-        got = await _try_locks(connection, held, timeout_s)
-        for graph_id in held - got:
+        held = list(self.held)
+        got = [row["graph_id"] for row in await connection.fetch(TAKE_AGAIN, held, _keys(held), timeout=timeout_s)]
+        rows = await connection.fetch(STILL_OURS, got, self._node_id, timeout=timeout_s)
+        kept = {row["graph_id"] for row in rows}
+        self._unwanted |= set(got) - kept
+        if self._unwanted:
+            self._on_request()
+        for graph_id in set(held) - kept:
             self.held.discard(graph_id)
             for callback in self._on_lost:
                 callback(graph_id)
@@ -103,12 +132,13 @@ class Leases:
     async def _try(self, connection: asyncpg.Connection, timeout_s: float) -> None:
         asked = set(self._wanted)
         try:
-            got = await _try_locks(connection, asked, timeout_s)
+            got = await self._take(connection, list(asked), timeout_s)
         except asyncpg.OutOfMemoryError:
             reason = "it has no room for a further lock; raise max_locks_per_transaction in its configuration"
             for answer in self._answers(asked):
                 answer.set_exception(StoreUnavailableError(reason))
             self._unwanted |= asked  # the statement failed, but keeps the locks it took
+            self._on_request()
             return
         self.held |= got
         for graph_id in asked:
@@ -118,15 +148,13 @@ class Leases:
             if not answers:
                 self.release(graph_id)  # whoever asked has given up
 
+    async def _take(self, connection: asyncpg.Connection, graph_ids: Sequence[UUID], timeout_s: float) -> set[UUID]:
+        rows = await connection.fetch(TAKE, graph_ids, _keys(graph_ids), self._node_id, timeout=timeout_s)
+        return {row["graph_id"] for row in rows}
+
     def _answers(self, graph_ids: Iterable[UUID]) -> Iterable[asyncio.Future[bool]]:
         for graph_id in graph_ids:
             yield from (answer for answer in self._wanted.pop(graph_id) if not answer.done())
-
-
-async def _try_locks(connection: asyncpg.Connection, graph_ids: set[UUID], timeout_s: float) -> set[UUID]:
-    by_key = {graph_lock(graph_id, LockKind.LEASE): graph_id for graph_id in graph_ids}
-    rows = await connection.fetch(TRY_LOCKS, list(by_key), timeout=timeout_s)
-    return {by_key[row["key"]] for row in rows}
 
 
 def _keys(graph_ids: Iterable[UUID]) -> list[int]:

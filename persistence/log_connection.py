@@ -3,12 +3,16 @@
 from collections.abc import Callable
 
 import asyncpg
+import structlog
 
 from persistence.database import Database
 from persistence.leases import Leases
 
+_log = structlog.get_logger("layercake.log")
+
 WHO_AM_I = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
 OWN_ROLE = "SET LOCAL ROLE NONE"
+ARE_YOU_THERE = "SELECT 1"
 END_PREDECESSOR = "SELECT pg_terminate_backend(pid, $3) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2"
 _END_WITHIN_MS = 2_000
 
@@ -42,6 +46,18 @@ class LogConnection:
         await self._replace_backend(connection)
         await self._leases.regain(connection, timeout_s=self._timeout_s)
         return connection
+
+    async def check(self, timeout_s: float) -> None:
+        """Return if PostgreSQL answers on the open connection; else cut it. `on_lost` hears of that."""
+        try:
+            if self._connection is not None:
+                await self._connection.execute(ARE_YOU_THERE, timeout=timeout_s)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the connection is of no use any more
+            _log.warning(
+                "the log's connection does not answer and is opened again", error=f"{type(error).__name__}: {error}"
+            )
+            self.drop()
+            self._on_lost()
 
     def drop(self) -> None:
         """Cut the connection, if there is one; its leases are free as soon as PostgreSQL notices."""

@@ -8,6 +8,7 @@ that this node holds the lease of are stored; the others are refused, and their 
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -20,10 +21,14 @@ from persistence.database import Database
 from persistence.leases import Leases
 from persistence.log_connection import LogConnection
 from persistence.operations import flush_exists, graphs_that_exist, write_flush
-from persistence.ports import CommitListener
+from persistence.ports import CommitListener, Refusal
 from persistence.records import NewEvent, Operation
 
 _log = structlog.get_logger("layercake.log")
+
+
+# What no further attempt cures: the first two come from PostgreSQL, the others from the driver, which cannot say it.
+_UNSTORABLE = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, TypeError, ValueError)
 
 
 class LogSettings(NamedTuple):
@@ -42,6 +47,11 @@ class LogSettings(NamedTuple):
     retry_first_s: float = 0.05
     """The wait before a failed flush is sent again; it doubles up to `retry_most_s`."""
     retry_most_s: float = 0.5
+    store_bytes_per_s: float = 1024 * 1024
+    """The slowest store that is waited for: a flush has this much longer than one statement."""
+    heartbeat_s: float = 2.0
+    """How often a connection that holds leases is asked whether it lives, when nothing else is sent."""
+    heartbeat_timeout_s: float = 3.0
     flushes_between_cleanups: int = 5_000
     """After how many flushes the ids of old ones are forgotten."""
 
@@ -83,7 +93,7 @@ class LogWriter:
         self._idle = asyncio.Event()
         self._idle.set()
         self._on_room: list[Callable[[], None]] = []
-        self.leases = Leases(self._wake.set)
+        self.leases = Leases(new_id(), self._wake.set)
         self._connection = LogConnection(database, self.leases, self._wake.set, timeout_s=settings.statement_timeout_s)
 
     def append(self, operation: Operation, listener: CommitListener) -> None:
@@ -133,7 +143,7 @@ class LogWriter:
         clock = asyncio.get_running_loop().time
         try:
             while True:
-                await self._wake.wait()
+                await self._woken()
                 started = clock()
                 self._wake.clear()
                 await self._see_to_leases()
@@ -145,6 +155,15 @@ class LogWriter:
                 await asyncio.sleep(started + self._settings.window_s - clock())
         finally:
             self._connection.drop()
+
+    async def _woken(self) -> None:
+        """Wait for work; meanwhile notice if the connection dies silently, while others could take our leases."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.heartbeat_s if self.leases.held else None):
+                    await self._wake.wait()
+                return
+            await self._connection.check(self._settings.heartbeat_timeout_s)
 
     async def _see_to_leases(self) -> None:
         """Serve what is asked for, and have the leases again if the connection was lost; later, if that fails."""
@@ -170,11 +189,11 @@ class LogWriter:
         return batch
 
     async def _flush(self, batch: list[_Entry]) -> None:
-        while gone := await self._store(batch):
-            refused = [entry for entry in batch if entry.graph_id in gone]
-            batch = [entry for entry in batch if entry.graph_id not in gone]
-            for listener, count in self._count_off(refused):
-                listener.refused(count)
+        while refusals := await self._store(batch):
+            for graph_id, reason in refusals.items():
+                for listener, count in self._count_off([entry for entry in batch if entry.graph_id == graph_id]):
+                    listener.refused(count, reason)
+            batch = [entry for entry in batch if entry.graph_id not in refusals]
         for listener, count in self._count_off(batch):
             listener.committed(count)
         self._in_flight = ()
@@ -190,10 +209,10 @@ class LogWriter:
             counts[entry.listener] += len(entry.operations)
         return counts.items()
 
-    async def _store(self, entries: Sequence[_Entry]) -> set[UUID]:
-        """Store `entries`; return the graphs that are gone or served elsewhere, and store nothing then."""
+    async def _store(self, entries: Sequence[_Entry]) -> dict[UUID, Refusal]:
+        """Store `entries`; return the graphs whose entries cannot be, and store nothing then."""
         if not entries:
-            return set()
+            return {}
         flush_id = self._new_id()
         wait_s = self._settings.retry_first_s
         is_first = True
@@ -206,31 +225,60 @@ class LogWriter:
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, self._settings.retry_most_s)
 
-    async def _attempt(self, flush_id: UUID, entries: Sequence[_Entry], *, is_first: bool) -> set[UUID]:
+    async def _attempt(self, flush_id: UUID, entries: Sequence[_Entry], *, is_first: bool) -> dict[UUID, Refusal]:
         timeout_s = self._settings.statement_timeout_s
         connection = await self._connection.ready()
         if not is_first and await flush_exists(connection, flush_id, timeout_s=timeout_s):
-            return set()
+            return {}
         wanted = {entry.graph_id for entry in entries}
         if not wanted <= self.leases.held:
-            return wanted - self.leases.held
-        operations = [operation for entry in entries for operation in entry.operations]
-        events = [entry.event for entry in entries if entry.event is not None]
-        forget_old = self.statistics.flushes % self._settings.flushes_between_cleanups == 0
+            return dict.fromkeys(wanted - self.leases.held, Refusal.ELSEWHERE)
         try:
-            await write_flush(connection, flush_id, operations, events, forget_old=forget_old, timeout_s=timeout_s)
+            await self._write(connection, flush_id, entries)
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name != "pk_crdt_flushes":
                 raise
-            return set()  # an earlier attempt was committed after all
+            return {}  # an earlier attempt was committed after all
         except asyncpg.ForeignKeyViolationError:
             gone = wanted - await graphs_that_exist(connection, wanted, timeout_s=timeout_s)
-            if not gone:
-                raise
-            return gone
+            return dict.fromkeys(gone, Refusal.GONE) or await self._unstorable(connection, entries)
+        except _UNSTORABLE:
+            return await self._unstorable(connection, entries)
         self.statistics.flushes += 1
-        self.statistics.operations += len(operations)
-        return set()
+        self.statistics.operations += sum(len(entry.operations) for entry in entries)
+        return {}
+
+    async def _write(self, connection: asyncpg.Connection, flush_id: UUID, entries: Sequence[_Entry]) -> None:
+        size_bytes = sum(entry.size_bytes for entry in entries)
+        await write_flush(
+            connection,
+            flush_id,
+            [operation for entry in entries for operation in entry.operations],
+            [entry.event for entry in entries if entry.event is not None],
+            forget_old=self.statistics.flushes % self._settings.flushes_between_cleanups == 0,
+            timeout_s=self._settings.statement_timeout_s + size_bytes / self._settings.store_bytes_per_s,
+        )
+
+    async def _unstorable(self, connection: asyncpg.Connection, entries: Sequence[_Entry]) -> dict[UUID, Refusal]:
+        """Return the graphs whose entries PostgreSQL does not take; raises what is being handled if there is none."""
+        graph_ids = {entry.graph_id for entry in entries}
+        found = [graph_id for graph_id in graph_ids if not await self._can_store(connection, graph_id, entries)]
+        if not found:
+            raise  # noqa: PLE0704 - called while an error is handled
+        _log.exception("edits cannot be stored and are refused", graphs=list(map(str, found)))
+        return dict.fromkeys(found, Refusal.UNSTORABLE)
+
+    async def _can_store(self, connection: asyncpg.Connection, graph_id: UUID, entries: Sequence[_Entry]) -> bool:
+        """Return whether PostgreSQL takes the entries of one graph; nothing is stored."""
+        trial = connection.transaction()
+        await trial.start()
+        try:
+            await self._write(connection, self._new_id(), [entry for entry in entries if entry.graph_id == graph_id])
+        except _UNSTORABLE:
+            return False
+        finally:
+            await trial.rollback()
+        return True
 
     def _note_failure(self, what: str, error: Exception, wait_s: float) -> None:
         self._connection.drop()

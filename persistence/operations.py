@@ -32,6 +32,12 @@ READ_STATE = """
     SELECT g.crdt_state, g.crdt_through, g.crdt_pending_ids FROM graphs g JOIN projects p ON p.id = g.project_id
     WHERE g.id = $1 AND g.deleted_at IS NULL AND p.deleted_at IS NULL
 """
+GONE = """
+    SELECT id FROM unnest($1::uuid[]) AS wanted (id) WHERE NOT EXISTS (
+        SELECT FROM graphs g JOIN projects p ON p.id = g.project_id
+        WHERE g.id = wanted.id AND g.deleted_at IS NULL AND p.deleted_at IS NULL
+    )
+"""
 READ_OPERATIONS = """
     SELECT operation_data, applied_at IS DISTINCT FROM created_at AS is_late FROM crdt_operations
     WHERE graph_id = $1 AND id > $2 ORDER BY id
@@ -114,6 +120,14 @@ class StoredDocuments:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def gone(self, graph_ids: Sequence[UUID]) -> Sequence[UUID]:
+        """Return those of `graph_ids` that nobody may open (`persistence.ports.DocumentStore`)."""
+        if not graph_ids:
+            return ()
+        async with self._database.service() as connection:
+            rows = await connection.fetch(GONE, graph_ids)
+        return [row["id"] for row in rows]
 
     @asynccontextmanager
     async def open(self, graph_id: UUID) -> AsyncIterator[AsyncIterator[DocumentChunk]]:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
@@ -12,14 +13,25 @@ from persistence.records import NewEvent, Operation
 _Entity = TypeVar("_Entity", Node, Edge, Layer)
 
 
+class Refusal(Enum):
+    """Why the log does not store the operations of a graph."""
+
+    GONE = auto()
+    """There is no such graph any more."""
+    ELSEWHERE = auto()
+    """Another node serves it."""
+    UNSTORABLE = auto()
+    """PostgreSQL does not take one of them, and never will."""
+
+
 class CommitListener(Protocol):
     """Whoever appended operations and waits for their commit."""
 
     def committed(self, operations: int) -> None:
         """The next `operations` of those appended, in order, are committed."""
 
-    def refused(self, operations: int) -> None:
-        """The next `operations` of those appended will never be stored: their graph is gone, or served elsewhere."""
+    def refused(self, operations: int, reason: Refusal) -> None:
+        """The next `operations` of those appended will never be stored."""
 
 
 class OperationLog(Protocol):
@@ -82,6 +94,12 @@ class DocumentStore(Protocol):
 
         Raises NotFoundError for an unknown graph and StoreUnavailableError when the store
         cannot answer; it never stands for an empty document.
+        """
+
+    async def gone(self, graph_ids: Sequence[UUID]) -> Sequence[UUID]:
+        """Return those of `graph_ids` that are in the bin, purged, or were never there.
+
+        Raises StoreUnavailableError.
         """
 
 

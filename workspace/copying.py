@@ -1,6 +1,7 @@
 """Copies of graphs: the whole document, and in it what makes its entities known as those of the source."""
 
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -13,9 +14,6 @@ from persistence.records import Graph, Origin
 from workspace.catalogue import Catalogue
 from workspace.meta import write_fields
 from workspace.ports import GraphStore, WholeDocument, Worker
-
-MAX_CLIENT_ID = 2**16 - 1
-"""The server writes with ids up to here, so that in a true conflict the concurrent edit of a person wins."""
 
 MAX_NAME_CHARACTERS = 200
 _SUFFIX = " (copy)"
@@ -72,15 +70,9 @@ def copied_updates(document: bytes, source_id: UUID, name: str | None) -> tuple[
 
 
 def unused_client_id(state: bytes) -> int:
-    """Return the lowest id that no client of the encoded state vector has.
-
-    Raises ValueError if there is none below 2^16, which needs as many edits of a server.
-    """
+    """Return the lowest id that no client of the encoded state vector has: lower than people's, who win a conflict."""
     used = clocks(state)
-    for client_id in range(1, MAX_CLIENT_ID + 1):
-        if client_id not in used:
-            return client_id
-    raise ValueError("the document has no client id left for the server to write with")
+    return next(client_id for client_id in count(1) if client_id not in used)
 
 
 def _whole(document: bytes, state: bytes) -> Iterator[DocumentUpdate]:

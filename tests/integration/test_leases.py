@@ -1,8 +1,9 @@
 """LEASE-1 to LEASE-7 on a real PostgreSQL, and what the log writer makes of them."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import cast
 from uuid import UUID
 
 import asyncpg
@@ -13,6 +14,7 @@ from persistence.errors import GraphServedElsewhereError, StoreUnavailableError
 from persistence.identifiers import new_id
 from persistence.leases import Leases
 from persistence.locks import LockKind, graph_lock
+from persistence.log_writer import LogSettings, LogWriter
 from tests.clients.eventually import eventually
 from tests.integration.test_log_writer import WAIT_S, Listener, new_graph, operation, stored, writing
 
@@ -161,6 +163,65 @@ async def test_LEASE_5_a_lease_that_another_node_took_meanwhile_is_lost_and_so_i
     assert await stored(database_url) == []
 
 
+async def test_LEASE_5_a_lease_that_another_node_had_meanwhile_is_lost_though_it_is_free_again(
+    database: Database,
+) -> None:
+    """What was written there is not in the rooms here."""
+    graph_id, kept_id, lost = await new_graph(database), await new_graph(database), []
+    async with writing(database, graph_id, kept_id) as log, writing(database) as other:
+        log.leases.when_lost(lost.append)
+        with no_connections(log):
+            await until_held(other.leases, graph_id)
+            other.leases.release(graph_id)
+            await other.leases.acquire(new_id())  # by then the one before is given back
+        await asyncio.wait_for(log.leases.acquire(await new_graph(database)), WAIT_S)
+        assert lost == [graph_id]
+        assert log.leases.holds(kept_id)
+        assert not log.leases.holds(graph_id)
+        await until_held(other.leases, graph_id)
+
+
+@contextmanager
+def no_connections(log: LogWriter) -> Iterator[None]:
+    """Cut the log's connection and let it have no other one for the length of the block."""
+    connection = log._connection
+    database, connection._database = connection._database, cast("Database", Unreachable())
+    connection.drop()
+    yield
+    connection._database = database
+
+
+class Unreachable:
+    async def connect_log(self) -> asyncpg.Connection:
+        raise OSError("no route to the database")
+
+
+async def test_LEASE_5_a_node_with_nothing_to_write_notices_that_its_connection_died_silently(
+    database: Database,
+) -> None:
+    graph_id = await new_graph(database)
+    async with writing(database, graph_id, settings=LogSettings(heartbeat_s=0.05, heartbeat_timeout_s=0.2)) as log:
+        opened = asyncio.Event()
+        silent = log._connection._connection
+        assert silent is not None
+
+        async def no_answer(*_: object, timeout: float) -> str:  # noqa: ASYNC109 - the driver's
+            await asyncio.sleep(timeout)
+            opened.set()
+            raise TimeoutError
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(silent), "execute", no_answer)
+            await asyncio.wait_for(opened.wait(), WAIT_S)
+
+        async def connection() -> asyncpg.Connection | None:
+            return log._connection._connection
+
+        await eventually(connection, lambda now: now is not None and now is not silent, WAIT_S)
+        await asyncio.wait_for(log.leases.acquire(await new_graph(database)), WAIT_S)
+        assert log.leases.holds(graph_id)
+
+
 async def test_LEASE_5_an_idle_node_notices_too(database: Database, database_url: str) -> None:
     graph_id = await new_graph(database)
     is_lost = asyncio.Event()
@@ -176,22 +237,22 @@ async def test_LEASE_5_an_idle_node_notices_too(database: Database, database_url
 
 
 async def test_LEASE_6_a_lock_table_that_is_full_is_said(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    import persistence.leases as module
-
     full = "DO $$ BEGIN RAISE out_of_memory; END $$"
-    graph_id = await new_graph(database)
+    graph_id, other_id = await new_graph(database), await new_graph(database)
     async with writing(database, graph_id) as log:
-        real = module._try_locks
+        real = log.leases._take
 
-        async def too_many(connection: asyncpg.Connection, graph_ids: set[UUID], timeout_s: float) -> set[UUID]:
+        async def too_many(connection: asyncpg.Connection, graph_ids: Sequence[UUID], timeout_s: float) -> set[UUID]:
             got = await real(connection, graph_ids, timeout_s)
             await connection.execute(full)
             return got
 
-        monkeypatch.setattr(module, "_try_locks", too_many)
+        monkeypatch.setattr(log.leases, "_take", too_many)
         with pytest.raises(StoreUnavailableError, match="max_locks_per_transaction"):
-            await log.leases.acquire(new_id())
+            await log.leases.acquire(other_id)
         assert log.leases.held == {graph_id}
+        async with writing(database) as other:
+            await until_held(other.leases, other_id)
 
 
 async def test_LEASE_7_the_locks_of_one_graph_differ_and_fit_a_bigint() -> None:

@@ -17,6 +17,7 @@ from persistence.identifiers import new_id
 from persistence.locks import LockKind, graph_lock
 from persistence.log_writer import LogSettings, LogWriter
 from persistence.operations import StoredDocuments
+from persistence.ports import Refusal
 from persistence.projects import Projects
 from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, NewEvent, Operation
 
@@ -30,12 +31,14 @@ class Listener:
     def __init__(self) -> None:
         self.heard: list[tuple[str, int]] = []
         self.count = 0
+        self.reasons: set[Refusal] = set()
         self._changed = asyncio.Event()
 
     def committed(self, operations: int) -> None:
         self._hear("committed", operations)
 
-    def refused(self, operations: int) -> None:
+    def refused(self, operations: int, reason: Refusal) -> None:
+        self.reasons.add(reason)
         self._hear("refused", operations)
 
     def _hear(self, what: str, operations: int) -> None:
@@ -286,3 +289,30 @@ async def test_LOG_11_what_is_appended_together_is_stored_together_with_its_even
         transactions = await connection.fetch("SELECT xmin::text FROM crdt_operations WHERE graph_id = $1", graph_id)
     assert [(row["event_type"], row["payload"]) for row in rows][-1] == ("graph.edited", {"added": 3})
     assert [row["xmin"] for row in transactions].count(rows[-1]["xmin"]) == 5
+
+
+async def test_LOG_12_what_the_database_never_takes_is_refused_and_holds_up_nobody(
+    database: Database, database_url: str
+) -> None:
+    bad_id, good_id, bad, good = await new_graph(database), await new_graph(database), Listener(), Listener()
+    nul = NewEvent(bad_id, "graph.edited", {"left_out": ["a\0b"]}, ANONYMOUS_USER_ID, None)
+    surrogate = NewEvent(bad_id, "graph.edited", {"left_out": ["\udc80"]}, ANONYMOUS_USER_ID, None)
+    async with writing(database, bad_id, good_id) as log:
+        for event in (nul, surrogate):
+            log.append_together([operation(bad_id)], event, bad)
+            log.append(operation(good_id), good)
+            await good.reaches(good.count + 1)
+        await bad.reaches(2)
+    assert (bad.heard, bad.reasons) == ([("refused", 1), ("refused", 1)], {Refusal.UNSTORABLE})
+    assert good.heard == [("committed", 1), ("committed", 1)]
+    assert {row["graph_id"] for row in await stored(database_url)} == {good_id}
+
+
+async def test_LOG_3_a_large_flush_has_the_time_that_a_slow_store_takes(database: Database) -> None:
+    """It would be cut short and begun again for ever, and everything behind it would wait."""
+    graph_id, listener = await new_graph(database), Listener()
+    settings = LogSettings(statement_timeout_s=0.3, store_bytes_per_s=500_000)
+    async with writing(database, graph_id, settings=settings) as log:
+        log.append_together([operation(graph_id, b"x" * 1_000_000) for _ in range(40)], None, listener)
+        await listener.reaches(40)
+        assert log.statistics.retries == 0

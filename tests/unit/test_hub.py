@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from collab.session import Session
 from collab.wire.errors import MalformedError
 from persistence.errors import GraphServedElsewhereError, NotFoundError, StoreUnavailableError
 from persistence.ports import DocumentChunk
+from tests.clients.eventually import eventually
 from tests.unit.documents import recorded
 from tests.unit.rooms import GRAPH, START, USER, HeldLog, OneNode
 
@@ -27,6 +28,7 @@ class SlowStore:
         self.answer = asyncio.Event()
         self.failure: Exception | None = None
         self.opened = 0
+        self.binned: set[UUID] = set()
         self._chunks = chunks
 
     @asynccontextmanager
@@ -34,6 +36,9 @@ class SlowStore:
         self.opened += 1
         await self.answer.wait()
         yield self._read()
+
+    async def gone(self, graph_ids: Sequence[UUID]) -> Sequence[UUID]:
+        return [graph_id for graph_id in graph_ids if graph_id in self.binned]
 
     async def _read(self) -> AsyncIterator[DocumentChunk]:
         if self.failure is not None:
@@ -383,3 +388,37 @@ async def test_HUB_8_a_room_given_up_keeps_its_lease_until_all_it_took_in_is_com
     assert leases.held == [GRAPH]
     log.commit()
     assert leases.held == []
+
+
+async def test_HUB_7_a_hold_of_a_room_that_was_given_up_does_not_keep_the_next_one() -> None:
+    store, leases = SlowStore(), OneNode()
+    store.answer.set()
+    hub = Hub(store, HeldLog(), leases)
+    first = await hub.open(GRAPH)
+    hub.hold(first)
+    hub.discard(first, 4500, "test")
+    second, visitor = await hub.open(GRAPH), session()
+    hub.join(second, visitor)
+    hub.leave(second, visitor, now=0.0)
+    hub.let_go(first, now=0.0)
+    hub.look_over(now=1e9)
+    assert hub.rooms == ()
+    assert leases.held == []
+
+
+async def test_HUB_9_a_graph_that_another_server_put_in_the_bin_is_closed() -> None:
+    store = SlowStore()
+    store.answer.set()
+    hub = Hub(store, HeldLog(), OneNode(), HubSettings(tick_s=0.001))
+    room, visitor = await hub.open(GRAPH), session()
+    hub.join(room, visitor)
+    looking = asyncio.create_task(hub.run())
+    store.binned.add(GRAPH)
+
+    async def closed() -> int | None:
+        code: int | None = visitor.peer.closed  # type: ignore[attr-defined]
+        return code
+
+    await eventually(closed, lambda code: code == 4404)
+    looking.cancel()
+    await asyncio.gather(looking, return_exceptions=True)

@@ -11,6 +11,7 @@ from collab.document import PoisonedDocumentError
 from collab.outbox import merge
 from collab.room import Limits
 from collab.wire import sync
+from persistence.ports import Refusal
 from tests.unit.rooms import Client, Stage
 
 
@@ -399,7 +400,7 @@ def test_a_deleted_graph_closes_everyone_with_4404() -> None:
     write(author, "a")
     author.push()
     _, listener = stage.log.held.popleft()
-    listener.refused(1)
+    listener.refused(1, Refusal.GONE)
     assert author.closed is not None
     assert author.closed[0] == 4404
     assert stage.room.is_settled

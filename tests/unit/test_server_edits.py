@@ -1,6 +1,8 @@
 """EDIT-1 to EDIT-5: what the server changes for somebody, while others edit."""
 
 import asyncio
+import itertools
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,8 +13,8 @@ from pycrdt import Doc, Map, TransactionEvent
 from collab.hub import Hub
 from collab.server_edits import Build, ServerEdits
 from persistence.document import DocumentUpdate, ServerEdit
-from persistence.errors import GraphServedElsewhereError, NotFoundError, StoreUnavailableError
-from persistence.ports import DocumentChunk
+from persistence.errors import GraphServedElsewhereError, InvalidValueError, NotFoundError, StoreUnavailableError
+from persistence.ports import DocumentChunk, Refusal
 from tests.clients.eventually import eventually
 from tests.unit.rooms import GRAPH, USER, Client, Clock, HeldLog, OneNode
 from tests.unit.test_hub import SlowStore
@@ -44,7 +46,7 @@ class Node:
         self.store.answer.set()
         self.log, self.leases = HeldLog(), OneNode()
         self.hub = Hub(self.store, self.log, self.leases)
-        self.client_ids = iter([7, 7, 8, 9])
+        self.client_ids: Iterator[int] = iter([7, 7, 8, 9])
         self.edits = ServerEdits(self.hub, self._run, self._project_of, lambda: next(self.client_ids), timeout_s=WAIT_S)
         self.built: list[int] = []
 
@@ -138,7 +140,7 @@ async def test_EDIT_3_one_that_is_refused_by_the_log_leaves_nothing() -> None:
     editing = node.edit("a")
     await node.until_held()
     _, listener = node.log.held.popleft()
-    listener.refused(1)
+    listener.refused(1, Refusal.GONE)
     with pytest.raises(NotFoundError):
         await editing
 
@@ -150,7 +152,7 @@ async def test_EDIT_3_one_whose_graph_moved_to_another_node_says_so() -> None:
     await node.until_held()
     node.leases.lose(GRAPH)
     _, listener = node.log.held.popleft()
-    listener.refused(1)
+    listener.refused(1, Refusal.ELSEWHERE)
     with pytest.raises(GraphServedElsewhereError):
         await editing
     with pytest.raises(GraphServedElsewhereError):
@@ -178,3 +180,27 @@ async def test_EDIT_4_one_that_takes_too_long_is_not_called_done() -> None:
     node.edits.timeout_s = 0.05
     with pytest.raises(StoreUnavailableError, match=r"0\.05 s"):
         await node.edit("a")
+
+
+async def test_EDIT_3_one_that_the_database_does_not_take_is_told_apart() -> None:
+    node = Node()
+    editing = node.edit("a")
+    await node.until_held()
+    _, listener = node.log.held.popleft()
+    listener.refused(1, Refusal.UNSTORABLE)
+    with pytest.raises(InvalidValueError):
+        await editing
+    room = await node.hub.open(GRAPH)
+    assert room.close_code is None, "whoever comes next finds the graph loaded anew"
+
+
+async def test_EDIT_2_a_graph_in_which_every_low_id_is_used_still_changes() -> None:
+    node = Node()
+    room = await node.hub.open(GRAPH)
+    node.client_ids = itertools.repeat(7)
+    room.document.state_vector.update(dict.fromkeys(range(1, 2**16), 1))
+    editing = node.edit("a")
+    await node.until_held()
+    node.log.commit()
+    await editing
+    assert node.built == [2**16]
