@@ -67,6 +67,9 @@ class Tended(Protocol):
     def log_has_room(self) -> None:
         """The log takes more again."""
 
+    def cut(self) -> None:
+        """End the connection without a goodbye."""
+
 
 @dataclass(slots=True)
 class EdgeStatistics:
@@ -152,11 +155,12 @@ class Edge:
             self._empty.set()
         self.ended(report)
 
-    async def closed(self, timeout_s: float) -> bool:
-        """Wait until every connection has ended; return False if that takes longer than `timeout_s`."""
+    async def closed(self, timeout_s: float) -> None:
+        """Wait until every connection has ended; those that have not after `timeout_s` are cut."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._empty.wait()
         except TimeoutError:
-            return False
-        return True
+            for connection in list(self.connections):
+                connection.cut()
+            await asyncio.sleep(0)  # the loop tells them in its next turn

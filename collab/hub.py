@@ -7,17 +7,20 @@ budget: of the rooms that nobody uses, the ones used longest ago go first.
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
+
+import structlog
 
 from collab.arrivals import Arrivals
 from collab.document import LiveDocument, PoisonedDocumentError
 from collab.room import Limits, Room
 from collab.session import Session
-from persistence.errors import GraphServedElsewhereError, NotFoundError, StoreUnavailableError
+from persistence.errors import GraphServedElsewhereError, NotFoundError, StoreError, StoreUnavailableError
 from persistence.ports import DocumentStore, GraphLeases, OperationLog
+
+_log = structlog.get_logger("layercake.hub")
 
 SERVED_ELSEWHERE = 4503
 """Close code: another node serves the graph now, come again."""
@@ -172,9 +175,11 @@ class Hub:
         while True:
             await asyncio.sleep(self._settings.tick_s)
             self.look_over(clock())
-            with suppress(StoreUnavailableError):  # then nobody can do anything to a graph either
+            try:
                 for graph_id in await self._store.gone(list(self._rooms)):
                     self.forget_graph(graph_id)
+            except StoreError as error:
+                _log.warning("graphs that are gone are looked for later", error=str(error))
 
     def look_over(self, now: float) -> None:
         """Give up rooms that nobody used for a while and whose every operation is committed, and see to the budget."""

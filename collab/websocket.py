@@ -173,6 +173,10 @@ class Connection(asyncio.Protocol):
         """Read again if the log was what spoke against it."""
         self._reading.release(Hold.LOG)
 
+    def cut(self) -> None:
+        """End the connection without a goodbye."""
+        self._transport.abort()
+
     # -- Waiting
 
     def take_turn(self) -> bool:
