@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import asyncpg
 
@@ -145,6 +145,10 @@ async def _run(program: str, url: str, *arguments: str, timeout_s: float) -> Out
         env["PGPASSWORD"] = unquote(parts.password)
         user, _, place = parts.netloc.rpartition("@")
         parts = parts._replace(netloc=f"{user.partition(':')[0]}@{place}")
+    query = dict(parse_qsl(parts.query))
+    if "password" in query:
+        env["PGPASSWORD"] = query.pop("password")
+        parts = parts._replace(query=urlencode(query))
     try:
         return await run(program, "--no-password", "--dbname", parts.geturl(), *arguments, timeout_s=timeout_s, env=env)
     except TimeoutError as error:

@@ -26,6 +26,9 @@ _LONGEST_DELAY_S = 5.0
 _STABLE_S = 60.0
 _LOG_CHECK_INTERVAL_S = 60.0
 
+DATABASE_FOLDER = "postgres"
+"""Where in a data directory the files of PostgreSQL are."""
+
 
 class EmbeddedServer:
     """A PostgreSQL of our own in one folder, started again whenever it dies, until `stop`."""
@@ -67,7 +70,7 @@ class EmbeddedServer:
             programs = await Binaries.at(binaries) if binaries else (await Binaries.of_wheel())[0]
             reached = (programs.folder / "postgres", directory, socket)
             prefix = account.command_prefix(reached) if account else ()
-            cluster = Cluster(directory / "postgres", programs, account, prefix)
+            cluster = Cluster(directory / DATABASE_FOLDER, programs, account, prefix)
             await cluster.make_ready()
             postmaster = Postmaster(cluster, socket, directory / "postgres.log", stop_timeout_s)
             await postmaster.start(start_timeout_s)
@@ -125,7 +128,7 @@ async def attach(directory: Path) -> str | None:
     """
     directory = absolute(directory)
     with explained(directory):
-        found = PidFile.read(directory / "postgres")
+        found = PidFile.read(directory / DATABASE_FOLDER)
         if found is None or not found.is_ready or not is_held(directory) or not await found.is_alive():
             return None
         return url_of(found.socket_folder)

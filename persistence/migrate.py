@@ -69,6 +69,12 @@ async def pending(url: str, *, folder: Path | None = None) -> tuple[str, ...]:
         return await _pending(connection, folder or shipped())
 
 
+async def is_migrated(url: str) -> bool:
+    """Return whether any migration of ours was ever applied. Changes nothing."""
+    async with _connection(url) as connection:
+        return len(await _pending(connection, shipped())) < len(_names(shipped()))
+
+
 def shipped() -> Path:
     """Return the folder of this version's migrations: in the installed package, or in the repository."""
     packaged = Path(__file__).with_name("migrations")

@@ -6,6 +6,8 @@ from typing import Any
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+MAX_RETENTION_DAYS = 36_500
+
 
 class Settings(BaseSettings):
     """Everything that can be set, with its unit and its default."""
@@ -49,7 +51,11 @@ class Settings(BaseSettings):
         512 * 1024 * 1024, ge=1, description="Memory for documents in the maintenance process, estimated."
     )
     log_retention_days: float | None = Field(
-        None, gt=0, description="How long edits that are in a compacted state are kept as history; for ever without."
+        None,
+        gt=0,
+        le=MAX_RETENTION_DAYS,
+        allow_inf_nan=False,
+        description="How long edits that are in a compacted state are kept as history; for ever without.",
     )
 
     header_bytes: int = Field(32 * 1024, ge=1024, description="Largest HTTP request head.")

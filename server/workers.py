@@ -20,6 +20,13 @@ PROCESSES = 3
 """One import and one copy are made at a time: however long they take, there is one for whoever reads."""
 
 
+class WorkerLostError(Exception):
+    """The process that worked was killed, and so was the one that tried again."""
+
+    def __init__(self) -> None:
+        super().__init__("this took more than a worker process has, most likely memory; try again, or with less")
+
+
 class Workers:
     """At most PROCESSES worker processes, each started when it is first needed; further work waits its turn."""
 
@@ -29,8 +36,8 @@ class Workers:
     async def run(self, function: Callable[..., _T], *arguments: Any) -> _T:
         """Return what `function` returns there, or raise what it raises; both ways everything is pickled.
 
-        A worker that was killed is replaced, and the work is tried once more. Cancelling does not end
-        what runs already.
+        A worker that was killed is replaced, and the work is tried once more; then WorkerLostError. Cancelling does
+        not end what runs already.
         """
         loop = asyncio.get_running_loop()
         pool = self._started()
@@ -39,7 +46,13 @@ class Workers:
         except BrokenProcessPool:
             if self._pool is pool:
                 self._pool = None
-            return await loop.run_in_executor(self._started(), function, *arguments)
+        pool = self._started()
+        try:
+            return await loop.run_in_executor(pool, function, *arguments)
+        except BrokenProcessPool:
+            if self._pool is pool:
+                self._pool = None
+            raise WorkerLostError from None
 
     def close(self) -> None:
         """End the processes; what they work on is given up. Idempotent."""

@@ -1,5 +1,7 @@
 """The `layercake` command."""
 
+import signal
+
 import typer
 
 from server.commands import archiving, backup, exporting, graphs, importing, log, project, serving
@@ -21,5 +23,10 @@ log.register(app)
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. SIGTERM ends a command as Ctrl-C does: nothing is left behind. `serve` has its own way."""
+    signal.signal(signal.SIGTERM, _end)
     app()
+
+
+def _end(*_: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)

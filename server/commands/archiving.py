@@ -80,7 +80,7 @@ def unarchive(
 async def unarchive_project(settings: Settings, file: Path, name: str | None) -> tuple[ProjectRow, int]:
     """Store the project in `file` as a new one; return it and its number of graphs. Raises ArchiveError, StoreError."""
     with archives.opened(file) as opened:
-        async with open_store(settings) as database:
+        async with open_store(settings, create=True) as database:
             catalogue = Catalogue(Projects(database), Graphs(database), nothing_is_live)
             group_id = await catalogue.group_for_new_project(OPERATOR)
             project = unpacked_project(opened, new_id(), name)

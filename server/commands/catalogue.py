@@ -29,9 +29,9 @@ OPERATOR = Principal(ANONYMOUS_USER_ID, "anonymous", "person", None)
 
 
 @asynccontextmanager
-async def open_catalogue(settings: Settings) -> AsyncIterator[Catalogue]:
-    """Open the store for the length of the block. Raises StoreError."""
-    async with open_store(settings) as database:
+async def open_catalogue(settings: Settings, *, create: bool = False) -> AsyncIterator[Catalogue]:
+    """Open the store for the length of the block, made if there is none and `create` says so. Raises StoreError."""
+    async with open_store(settings, create=create) as database:
         yield Catalogue(Projects(database), Graphs(database), nothing_is_live)
 
 

@@ -143,7 +143,7 @@ async def _import(
     settings: Settings, project_name: str, graph_name: str, prepared: PreparedGraph, *, if_empty: bool
 ) -> Graph | None:
     """Store the graph and return it, or return None if there is a project and there should be none."""
-    async with open_catalogue(settings) as catalogue:
+    async with open_catalogue(settings, create=True) as catalogue:
         if if_empty and await catalogue.projects(OPERATOR):
             return None
         project = await _project(catalogue, project_name)

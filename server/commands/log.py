@@ -1,6 +1,7 @@
 """`layercake log`: the operations that graphs were made of."""
 
 import asyncio
+import math
 from datetime import timedelta
 from typing import Annotated
 
@@ -9,10 +10,12 @@ import typer
 from persistence.retention import Pruned, Retention
 from server.commands.catalogue import DatabaseUrl, DataDir
 from server.commands.sentences import explained
-from server.settings import Settings
+from server.settings import MAX_RETENTION_DAYS, Settings
 from server.store import open_store
 
-OlderThan = Annotated[float, typer.Option(min=0, help="Age in days from which on operations are deleted.")]
+OlderThan = Annotated[
+    float, typer.Option(min=0, max=MAX_RETENTION_DAYS, help="Age in days from which on operations are deleted.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Delete nothing, only say what would be.")]
 
 
@@ -27,6 +30,8 @@ def prune(
     *, older_than: OlderThan, dry_run: DryRun = False, data_dir: DataDir = None, database_url: DatabaseUrl = None
 ) -> None:
     """Delete old edits that are part of their graph's compacted state: graphs stay as they are, without history."""
+    if math.isnan(older_than):
+        raise typer.BadParameter("expected a number of days", param_hint="--older-than")
     with explained():
         settings = Settings.with_options(data_dir=data_dir, database_url=database_url)
         pruned = asyncio.run(_prune(settings, timedelta(days=older_than), dry_run=dry_run))

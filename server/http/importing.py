@@ -1,12 +1,14 @@
 """The routes that take uploaded files: `/api/projects/{id}/import` makes a graph of them, `/api/graphs/{id}/import`
 merges them into one."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.datastructures import FormData, UploadFile
@@ -133,7 +135,7 @@ class _ImportRoutes:
     async def create(self, project_id: UUID, request: Request, caller: Caller) -> ImportedBody:
         # Nothing is taken from those who may not import.
         await self._catalogue.authorise_project(caller, project_id, Action.EDIT)
-        async with request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS) as form:
+        async with _form_of(request) as form:
             name = _valid(_NAME, form, "name")
             async with self._turn.taken():
                 prepared = await self._workers.run(prepare_graph, await _files(form))
@@ -150,7 +152,7 @@ class _ImportRoutes:
         self, graph_id: UUID, request: Request, caller: Caller, replace: bool = False, dry_run: bool = False
     ) -> Mapping[str, Any]:
         await self._catalogue.authorise_graph(caller, graph_id, Action.EDIT)
-        async with request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS) as form:
+        async with _form_of(request) as form:
             replace = _valid(_FLAG, form, "replace") if "replace" in form else replace
             dry_run = _valid(_FLAG, form, "dry_run") if "dry_run" in form else dry_run
             async with self._turn.taken():
@@ -160,6 +162,18 @@ class _ImportRoutes:
                     return await self._workers.run(preview_merge, files, graph_id, replace, document)
                 build = partial(merge_files, files, graph_id, replace)
                 return await self._editor.edit(caller.id, graph_id, MERGE_EVENT, build)
+
+
+@asynccontextmanager
+async def _form_of(request: Request) -> AsyncIterator[FormData]:
+    try:
+        form = await request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS)
+    except (LookupError, UnicodeError):  # a charset that is none, or that cannot say what was sent
+        raise HTTPException(400, "the form's charset is not understood; send multipart/form-data in UTF-8") from None
+    try:
+        yield form
+    finally:
+        await form.close()
 
 
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
@@ -175,7 +189,12 @@ def _valid(adapter: TypeAdapter[_T], form: FormData, field: str) -> _T:
 
 async def _files(form: FormData) -> list[TableFile]:
     return [
-        TableFile((upload.filename or field)[:MAX_FILE_NAME_CHARACTERS], await upload.read(), _KINDS[field])
+        TableFile(_file_name(upload.filename or field), await upload.read(), _KINDS[field])
         for field, upload in form.multi_items()
         if isinstance(upload, UploadFile) and field in _KINDS
     ]
+
+
+def _file_name(name: str) -> str:
+    """Return a name that can be told and stored: no control characters, no halves of characters."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", "_", name)[:MAX_FILE_NAME_CHARACTERS]

@@ -1,5 +1,6 @@
 """Every error leaves as a problem: RFC 9457 JSON with a code for machines and a sentence for people."""
 
+import errno
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from http import HTTPStatus
@@ -21,6 +22,7 @@ from persistence.errors import (
     NotFoundError,
     StoreUnavailableError,
 )
+from server.workers import WorkerLostError
 from workspace.export_tables import ExportError
 from workspace.issues import TableErrors
 
@@ -165,6 +167,17 @@ def _served_elsewhere(error: GraphServedElsewhereError) -> Response:
     return problem(503, "served_elsewhere", str(error), _RETRY)
 
 
+def _worker_lost(error: WorkerLostError) -> Response:
+    return problem(503, "worker_lost", str(error), _RETRY)
+
+
+def _system(error: OSError) -> Response:
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return _unexpected(error)
+    _log.error("no space for temporary files", error=str(error))
+    return problem(503, "disk_full", "the server has no space left for temporary files; try again later", _RETRY)
+
+
 def _memory_full(error: MemoryFullError) -> Response:
     return problem(503, "memory_full", str(error), _RETRY)
 
@@ -199,6 +212,8 @@ _ANSWERS: Mapping[type[Exception], Callable[[Any], Response]] = {
     ExportError: _export,
     GraphServedElsewhereError: _served_elsewhere,
     MemoryFullError: _memory_full,
+    WorkerLostError: _worker_lost,
+    OSError: _system,
     StoreUnavailableError: _unavailable,
     RequestValidationError: _invalid_request,
     HTTPException: _http,

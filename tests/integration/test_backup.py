@@ -2,7 +2,11 @@
 
 import asyncio
 import shutil
+import signal
 import stat
+import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from uuid import UUID
 
@@ -11,6 +15,7 @@ import pytest
 from pycrdt import Doc, Text
 from typer.testing import CliRunner
 
+import persistence.backup as backup_module
 from persistence.backup import back_up, check_backup
 from persistence.database import Database
 from persistence.embedded import EmbeddedServer
@@ -19,6 +24,7 @@ from persistence.events import Events
 from persistence.graphs import Graphs
 from persistence.migrate import migrate, shipped
 from persistence.operations import StoredDocuments
+from persistence.programs import Outcome
 from persistence.projects import Projects
 from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Retitle
 from server.commands import app
@@ -149,7 +155,7 @@ async def test_a_backup_goes_into_an_empty_database(backup: Path, empty_database
 async def test_a_folder_with_data_or_a_server_is_refused(backup: Path, tmp_path: Path) -> None:
     """BACKUP-3."""
     settings = Settings(data_dir=tmp_path / "used")
-    async with open_store(settings) as used:
+    async with open_store(settings, create=True) as used:
         await Projects(used).create(ME, EVERYONE_GROUP_ID, "mine", None)
     with pytest.raises(BackupError, match="empty"):
         await restore_store(settings, backup)
@@ -230,4 +236,81 @@ def test_a_backup_that_fails_leaves_no_file(tmp_path: Path) -> None:
     assert code == 1
     assert "127.0.0.1:9" in output
     assert "secret" not in output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backup_of_nothing_is_refused(empty_database_url: str, tmp_path: Path) -> None:
+    """BACKUP-5: a job with a wrong address must not be green for ever; and no database is made on the way."""
+    for source, sentence in (
+        (("--data-dir", str(tmp_path / "typo")), "there is no database in"),
+        (("--database-url", empty_database_url), "nothing of Layercake's"),
+    ):
+        code, said = run("backup", *source, "--out", str(tmp_path / "file"))
+        assert code == 1
+        assert sentence in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [("graphs",), ("export", "--graph", "x"), ("log", "prune", "--older-than", "1")])
+def test_a_command_that_reads_makes_no_database(command: tuple[str, ...], tmp_path: Path) -> None:
+    code, said = run(*command, "--data-dir", str(tmp_path / "typo"))
+    assert (code, "there is no database in" in said) == (1, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_password_in_the_query_of_a_url_is_not_on_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """BACKUP-5."""
+    seen: list[tuple[tuple[str, ...], str | None]] = []
+
+    async def watched(*argv: str, timeout_s: float, env: Mapping[str, str]) -> Outcome:
+        seen.append((argv, env.get("PGPASSWORD")))
+        return Outcome(0, "")
+
+    monkeypatch.setattr("persistence.backup.run", watched)
+    await backup_module._run("pg_dump", "postgresql://me@/db?host=/tmp&password=s3%20cret", timeout_s=1.0)
+    ((argv, password),) = seen
+    assert password == "s3 cret"
+    assert not any("s3" in argument for argument in argv)
+
+
+async def test_a_restore_that_is_given_up_leaves_a_folder_as_it_was(
+    backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """BACKUP-3: an empty database left there would be served as one."""
+
+    async def never(*_: object) -> tuple[str, ...]:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("server.store.restore", never)
+        with pytest.raises(asyncio.CancelledError):
+            await restore_store(Settings(data_dir=tmp_path / "new"), backup)
+    assert not (tmp_path / "new" / "postgres").exists()
+    await restore_store(Settings(data_dir=tmp_path / "new"), backup)
+
+
+def test_a_command_that_is_terminated_leaves_no_part_of_a_file(tmp_path: Path) -> None:
+    """BACKUP-5: cron and systemd end commands by SIGTERM."""
+    program = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from server import commands\n"
+        "from server.commands.new_file import new_file\n"
+        "@commands.app.command('wait')\n"
+        "def wait(path: Path) -> None:\n"
+        "    with new_file(path):\n"
+        "        print('writing', flush=True)\n"
+        "        time.sleep(600)\n"
+        "sys.argv = ['layercake', 'wait', sys.argv[1]]\n"
+        "commands.main()\n"
+    )
+    argv = [sys.executable, "-c", program, str(tmp_path / "file")]
+    with subprocess.Popen(argv, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        assert len(list(tmp_path.iterdir())) == 1
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
     assert list(tmp_path.iterdir()) == []

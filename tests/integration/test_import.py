@@ -1,6 +1,7 @@
 """Tables become a stored graph, over HTTP and by command: rules IMPORT-3 and IMPORT-9 to IMPORT-12 of SPEC.md."""
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -232,3 +233,48 @@ def test_a_command_says_what_the_database_needs(command: typer.Typer, empty_data
 
     assert refused.exit_code == 1
     assert "layercake migrate" in refused.stderr
+
+
+@pytest.mark.parametrize("name", ["a\0b.txt", "a\nb.txt", "\x1b[2J.txt"])
+async def test_the_name_of_a_file_may_be_anything(door: Door, name: str) -> None:
+    """IMPORT-3: it is told and stored without its control characters, which no event can hold."""
+    project = await door.project()
+    head = f'--x\r\ncontent-disposition: form-data; name="files"; filename="{name}"\r\n\r\nkind,other\r\n'
+    table = '--x\r\ncontent-disposition: form-data; name="nodes"; filename="n.csv"\r\n\r\nid,label\na,A\n\r\n'
+    graph = await door.graph(project)
+    answer = await door.client.post(
+        f"{graph}/import",
+        content=f"{head}{table}--x--\r\n".encode(),
+        headers={"content-type": "multipart/form-data; boundary=x"},
+    )
+    if answer.status_code == 200:  # what the parser of forms lets through
+        assert not any(ord(character) < 32 for character in answer.json()["left_out"][0])
+    else:
+        assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("charset", ["undefined", "punycode", "no-such"])
+async def test_a_charset_that_is_none_is_a_bad_request(door: Door, charset: str) -> None:
+    """DOOR-20."""
+    project = await door.project()
+    answer = await door.client.post(
+        f"{project}/import",
+        content=b'--x\r\ncontent-disposition: form-data; name="name"\r\n\r\n\xff\r\n--x--\r\n',
+        headers={"content-type": f"multipart/form-data; boundary=x; charset={charset}"},
+    )
+    assert answer.status_code in (400, 422)
+    assert Problem.model_validate_json(answer.content).status == answer.status_code
+
+
+async def test_a_disk_without_space_for_uploads_is_said(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DOOR-20."""
+
+    async def no_space(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    project = await door.project()
+    monkeypatch.setattr("starlette.requests.Request._get_form", no_space)
+    answer = await door.client.post(f"{project}/import", data={"name": "x"}, files=upload(n=NODES))
+    problem = Problem.model_validate_json(answer.content)
+    assert (answer.status_code, problem.code) == (503, "disk_full")
+    assert "Retry-After" in answer.headers

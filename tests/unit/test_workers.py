@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from server.workers import Workers
+from server.workers import WorkerLostError, Workers
 from tests.clients.eventually import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +69,16 @@ async def test_WORK_1_two_that_take_long_leave_one_process_for_others(workers: W
 async def test_WORK_2_a_worker_that_was_killed_is_replaced_and_its_work_done(workers: Workers, tmp_path: Path) -> None:
     waiting = [workers.run(end_once, str(tmp_path / "ended")) for _ in range(3)]
     assert await asyncio.wait_for(asyncio.gather(*waiting), WAIT_S) == ["done"] * 3
+
+
+def end() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def test_WORK_2_what_kills_two_workers_is_given_up_and_others_go_on(workers: Workers) -> None:
+    with pytest.raises(WorkerLostError):
+        await asyncio.wait_for(workers.run(end), WAIT_S)
+    assert (await asyncio.wait_for(workers.run(double, 4), WAIT_S))[0] == 8
 
 
 async def test_WORK_3_it_ends_when_it_is_closed(workers: Workers) -> None:
