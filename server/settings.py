@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     documents_bytes: int = Field(
         2 * 1024**3, ge=1024**2, description="Memory for the documents of open graphs; idle ones go first."
     )
-    edit_timeout_s: float = Field(60.0, gt=0, description="How long an import into a live graph may take.")
+    edit_timeout_s: float = Field(180.0, gt=0, description="How long an import into a live graph may take.")
 
     compaction_operations: int = Field(
         2_000, ge=1, description="Edits of a graph after which its compacted state is made anew."
