@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from functools import partial
 from io import TextIOWrapper
+from pathlib import Path
 from typing import IO, Any, BinaryIO, TypeVar
 from uuid import UUID
 
@@ -23,8 +24,8 @@ from workspace.export_tables import Cell, ExportTable, export_table
 from workspace.tables import TableKind
 from workspace.xlsx_writer import cell_problem, write_xlsx
 
-MAX_FILE_NAME_CHARACTERS = 100
-"""Of the part that is the graph's name."""
+MAX_FILE_NAME_BYTES = 200
+"""Of the part that is the graph's name, in UTF-8; a whole name has 255 at most on most systems."""
 
 PROGRESS_STEP = 1_000
 """After so many nodes, edges and layers progress is told."""
@@ -59,8 +60,9 @@ def document_json(members: Mapping[str, Any], graph_id: UUID, document: bytes) -
 
 
 def export_file_name(graph_name: str, export_format: ExportFormat, table: TableKind | None = None) -> str:
-    """Return a name for the file of a graph that any system takes: no separators, no dot in front."""
-    stem = _UNSAFE.sub("_", graph_name).strip(" ._")[:MAX_FILE_NAME_CHARACTERS] or "graph"
+    """Return a name for the file of a graph that any system takes: short, no separators, no dot in front."""
+    safe = _UNSAFE.sub("_", graph_name).strip(" ._").encode()
+    stem = safe[:MAX_FILE_NAME_BYTES].decode(errors="ignore") or "graph"
     if table is not None:
         return f"{stem} {table.value}.csv"
     return f"{stem}.{'zip' if export_format is ExportFormat.CSV else export_format.value}"
@@ -83,10 +85,12 @@ def write_export(
     export_format: ExportFormat,
     table: TableKind | None = None,
     progress: Progress = lambda _: None,
+    folder: Path | None = None,
 ) -> None:
     """Write a graph to `out`; `head` are the members of a JSON document beside its lists.
 
     CSV is a zip archive of nodes.csv, edges.csv and layers.csv, or `table` alone if that is not None.
+    A spreadsheet takes temporary files, in `folder`, else where the system has such files.
     Raises ExportError if the format cannot hold the graph, and then `out` has part of it.
     """
     counted = partial(_counted, progress)
@@ -95,7 +99,7 @@ def write_export(
             _write_json(out, head, content, counted)
         case ExportFormat.XLSX:
             tables = [export_table(kind, content, cell_problem) for kind in TableKind]
-            write_xlsx(out, [(table.kind.value, table.header, counted(table.rows())) for table in tables])
+            write_xlsx(out, [(table.kind.value, table.header, counted(table.rows())) for table in tables], folder)
         case ExportFormat.CSV if table is None:
             _write_archive(out, content, counted)
         case ExportFormat.CSV:

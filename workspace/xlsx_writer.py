@@ -3,10 +3,14 @@
 All text is text, in cells of the format "text": nothing is a formula, a link, or a number that was text before.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import BinaryIO
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO
 
 from xlsxwriter import Workbook
+from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
@@ -40,9 +44,14 @@ def cell_problem(text: str) -> str | None:
     return None
 
 
-def write_xlsx(out: BinaryIO, sheets: Sequence[tuple[str, Sequence[str], Iterable[Sequence[Cell]]]]) -> None:
-    """Write a workbook of `sheets`, each a name, a header and rows; one row at a time is in memory."""
-    with Workbook(out, {"constant_memory": True}) as book:
+def write_xlsx(
+    out: BinaryIO, sheets: Sequence[tuple[str, Sequence[str], Iterable[Sequence[Cell]]]], folder: Path | None = None
+) -> None:
+    """Write a workbook of `sheets`, each a name, a header and rows; one row at a time is in memory.
+
+    The others are in temporary files below `folder`, which are gone afterwards. Raises OSError if a disk is full.
+    """
+    with TemporaryDirectory(dir=folder) as temporary, _book(out, temporary) as book:
         text = book.add_format({"num_format": "@"})
         bold = book.add_format({"num_format": "@", "bold": True})
         for name, header, rows in sheets:
@@ -51,6 +60,58 @@ def write_xlsx(out: BinaryIO, sheets: Sequence[tuple[str, Sequence[str], Iterabl
             _write_row(sheet, 0, header, bold)
             for number, row in enumerate(rows, start=1):
                 _write_row(sheet, number, row, text)
+
+
+@contextmanager
+def _book(out: BinaryIO, folder: str) -> Iterator[Workbook]:
+    """Give a workbook that is written to `out` if the block ends well. Raises OSError as the disk does."""
+    target = _Target(out)
+    book = Workbook(target, {"constant_memory": True, "tmpdir": folder})
+    try:
+        yield book
+        book.close()
+    except FileCreateError as error:
+        raise error.args[0] from None
+    finally:
+        target.file = _Nowhere()
+        for sheet in book.worksheets():
+            with suppress(OSError):
+                sheet._opt_close()
+
+
+class _Target:
+    """The file that XlsxWriter's ZipFile writes to, until there is another.
+
+    When writing fails, that ZipFile stays open, and ends itself as it is collected: on a full disk with a
+    traceback of its own, which nobody can catch.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file: BinaryIO | _Nowhere = file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+
+class _Nowhere:
+    """Takes everything and keeps only where it would be written next."""
+
+    def __init__(self) -> None:
+        self._position = 0
+
+    def write(self, data: Any) -> int:
+        self._position += len(data)
+        return len(data)
+
+    def seek(self, offset: int) -> int:
+        self._position = offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def flush(self) -> None:
+        """Do nothing."""
 
 
 def _write_row(sheet: Worksheet, number: int, cells: Sequence[Cell], text: Format) -> None:

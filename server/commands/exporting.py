@@ -1,6 +1,7 @@
 """`layercake export`: a graph becomes a file."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from rich.progress import Progress
 
 from persistence.records import Graph
 from server.commands.catalogue import OPERATOR, DatabaseUrl, DataDir, open_documents
+from server.commands.new_file import new_file
 from server.commands.sentences import UsageError, explained
 from server.settings import Settings
 from workspace.catalogue import Catalogue
@@ -32,6 +34,13 @@ Out = Annotated[
 OneTable = Annotated[TableKind | None, typer.Option("--table", help="Only this table, as plain CSV.")]
 ProjectName = Annotated[str | None, typer.Option("--project", help="Project of the graph, instead of its id.")]
 GraphName = Annotated[str | None, typer.Option("--graph", help="Name of the graph, instead of its id.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace the file, if there is one.")]
+
+_STANDARD_OUTPUT = Path("-")
+_FORMATS = {"": ExportFormat.CSV, ".csv": ExportFormat.CSV, ".zip": ExportFormat.CSV} | {
+    f".{name.value}": name for name in (ExportFormat.JSON, ExportFormat.XLSX)
+}
+"""What the name of a file says, by its suffix."""
 
 
 def register(app: typer.Typer) -> None:
@@ -47,25 +56,38 @@ def export_graph(
     table: OneTable = None,
     project_name: ProjectName = None,
     graph_name: GraphName = None,
+    force: Force = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Write a graph to a file: CSV (nodes.csv, edges.csv and layers.csv in a zip archive), JSON or XLSX."""
     chosen = export_format or _format_of(out)
-    if table is not None and chosen is not ExportFormat.CSV:
-        raise typer.BadParameter("a table alone is CSV; leave --table out, or write csv")
+    _check_table(chosen, out, table)
     if graph_id is None and graph_name is None:
         raise typer.BadParameter("give the graph's id, or its name with --graph")
     with explained():
         settings = Settings.with_options(data_dir=data_dir, database_url=database_url)
         graph, document = asyncio.run(_read(settings, graph_id, project_name, graph_name))
         path = out or Path(export_file_name(graph.name, chosen, table))
-        _write(path, graph, document, chosen, table)
+        with _opened(path, force=force) as file:
+            counts = _write(file, graph, document, chosen, table)
+        if path != _STANDARD_OUTPUT:
+            typer.echo(f"{path}: {counts}", err=True)
 
 
 def _format_of(out: Path | None) -> ExportFormat:
-    suffix = out.suffix.lower().removeprefix(".") if out else ""
-    return ExportFormat(suffix) if suffix in list(ExportFormat) else ExportFormat.CSV
+    suffix = out.suffix.lower() if out else ""
+    if suffix not in _FORMATS:
+        raise typer.BadParameter(f"{suffix} says no format; name the file .zip, .json or .xlsx, or give --format")
+    return _FORMATS[suffix]
+
+
+def _check_table(export_format: ExportFormat, out: Path | None, table: TableKind | None) -> None:
+    if export_format is not ExportFormat.CSV:
+        if table is not None:
+            raise typer.BadParameter("a table alone is CSV; leave --table out, or write csv")
+    elif table is None and out is not None and out.suffix.lower() == ".csv":
+        raise typer.BadParameter("the tables of a graph are a zip archive; name it .zip, or choose one with --table")
 
 
 async def _read(
@@ -94,28 +116,34 @@ async def _named(catalogue: Catalogue, project_name: str | None, graph_name: str
     return found[0]
 
 
-def _write(path: Path, graph: Graph, document: bytes, export_format: ExportFormat, table: TableKind | None) -> None:
+def _write(file: BinaryIO, graph: Graph, document: bytes, export_format: ExportFormat, table: TableKind | None) -> str:
+    """Write the graph and return how much is in it."""
     content = read_graph_content(graph.id, document)
-    console = Console(stderr=True)
-    with _opened(path) as file, Progress(console=console, transient=True) as progress:
+    with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Exporting", total=content.entities)
         advance = lambda entities: progress.advance(task, entities)  # noqa: E731 - one expression with a name
         write_export(file, export_head(graph), content, export_format, table, advance)
-    if path != Path("-"):
-        counts = f"{len(content.nodes)} nodes, {len(content.edges)} edges, {len(content.layers)} layers"
-        console.print(f"{path}: {counts}", highlight=False, soft_wrap=True, markup=False)
+    return f"{len(content.nodes)} nodes, {len(content.edges)} edges, {len(content.layers)} layers"
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    """Give standard output for `-`, else a file that is at `path` once the block has ended well, and not before."""
-    if path == Path("-"):
+def _opened(path: Path, *, force: bool) -> Iterator[BinaryIO]:
+    """Give a file that is at `path` once the block has ended well, and not before.
+
+    What is no regular file (a pipe, a device, standard output by any name) is written to as it is.
+    """
+    if path == _STANDARD_OUTPUT or _is_standard_output(path):
         yield sys.stdout.buffer
-        return
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("wb") as file:
+    elif path.exists() and not (path.is_file() or path.is_dir()):
+        with path.open("wb") as file:
             yield file
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    elif path.is_file() and not force:
+        raise UsageError(f"{path} exists already and is left as it is; name another file, or replace it with --force")
+    else:
+        with new_file(path, replace=force) as unfinished, unfinished.open("wb") as file:
+            yield file
+
+
+def _is_standard_output(path: Path) -> bool:
+    """Tell whether `path` leads to the file, pipe or terminal that standard output is, as /dev/stdout does."""
+    return path.exists() and os.path.samestat(path.stat(), os.fstat(1))

@@ -6,11 +6,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
 from persistence.records import Graph, Project
 from server.commands.catalogue import OPERATOR, DatabaseUrl, DataDir, open_catalogue
 from server.commands.sentences import explained
 from server.settings import Settings
+
+_PIPE_COLUMNS = 2_000
+"""Of what is no terminal: more than any row has, so that each is one line."""
 
 ProjectName = Annotated[str | None, typer.Option("--project", help="Only the graphs of this project.")]
 
@@ -26,10 +30,16 @@ def list_graphs(project_name: ProjectName = None, data_dir: DataDir = None, data
         settings = Settings.with_options(data_dir=data_dir, database_url=database_url)
         found = asyncio.run(_graphs(settings, project_name))
     # A narrow terminal folds names, but an id is only of use whole.
-    table = Table(Column("id", min_width=36), "project", "name", "type", "created", box=None)
+    whole = Column("id", min_width=36, no_wrap=True)
+    folded = [Column(name, overflow="fold") for name in ("project", "name", "type", "created")]
+    table = Table(whole, *folded, box=None)
     for project, graph in found:
-        table.add_row(str(graph.id), project.name, graph.name, graph.graph_type, f"{graph.created_at:%Y-%m-%d %H:%M}")
-    Console(soft_wrap=True).print(table)
+        cells = (str(graph.id), project.name, graph.name, graph.graph_type, f"{graph.created_at:%Y-%m-%d %H:%M}")
+        table.add_row(*map(Text, cells))  # not markup, whatever it looks like
+    console = Console(soft_wrap=True)
+    if not console.is_terminal:
+        console.width = _PIPE_COLUMNS
+    console.print(table)
 
 
 async def _graphs(settings: Settings, project_name: str | None) -> list[tuple[Project, Graph]]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn
 
@@ -16,7 +17,8 @@ from persistence.errors import GraphServedElsewhereError
 from persistence.records import Graph, Project
 from server.commands.catalogue import OPERATOR, DatabaseUrl, DataDir, open_catalogue, open_documents, open_editor
 from server.commands.remote import merge_remotely
-from server.commands.sentences import explained
+from server.commands.sentences import UsageError, explained
+from server.http.requests import Name
 from server.settings import Settings
 from workspace.catalogue import Catalogue
 from workspace.importing import MERGE_EVENT, PreparedGraph, merge_files, prepare_graph, preview_merge
@@ -51,6 +53,8 @@ ServerAddress = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="With --into: only tell what would be done.")]
 
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
@@ -84,7 +88,7 @@ def import_tables(
         if into is not None:
             _tell_merged(asyncio.run(_merge(settings, into, files, replace=replace, dry_run=dry_run)))
             return
-        graph_name = graph_name or _folder_name(paths or [Path(files[0].name)])
+        graph_name = _valid_name(graph_name or _folder_name(paths or [Path(files[0].name)]))
         prepared = _prepare(files)
         graph = asyncio.run(_import(settings, str(project_name), graph_name, prepared, if_empty=if_empty))
         _report(graph, prepared)
@@ -114,6 +118,16 @@ def _read(path: Path, kind: TableKind | None) -> TableFile:
 def _folder_name(paths: Sequence[Path]) -> str:
     first = paths[0].resolve()
     return first.name if first.is_dir() else first.parent.name
+
+
+def _valid_name(name: str) -> str:
+    """Return the name as it is stored. Raises UsageError if no graph can have it."""
+    try:
+        return _NAME.validate_python(name)
+    except ValidationError:
+        raise UsageError(
+            "the name of a graph has 1 to 200 characters, none of them a control character; give it one with --graph"
+        ) from None
 
 
 def _prepare(files: Sequence[TableFile]) -> PreparedGraph:

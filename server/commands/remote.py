@@ -6,8 +6,11 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+from pydantic import ValidationError
 
 from server.commands.sentences import UsageError
+from server.http.importing import MergedBody
+from server.http.problems import Problem
 from server.settings import Settings
 from workspace.issues import TableErrors, TableIssue
 from workspace.tables import TableFile
@@ -47,12 +50,21 @@ async def merge_remotely(
     try:
         async with httpx.AsyncClient(base_url=address, timeout=2 * settings.edit_timeout_s) as http:
             answer = await http.post(f"/api/graphs/{graph_id}/import", params={"replace": replace}, files=uploads)
-            body = answer.json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # the last for a host that is none
         raise UsageError(f"{address} does not answer ({error}); start it, or correct --server") from None
-    if answer.is_success:
-        summary: Mapping[str, Any] = body
-        return summary
-    if body.get("code") == "invalid_tables":
-        raise TableErrors(tuple(TableIssue(**issue) for issue in body["errors"]), body["error_count"])
-    raise UsageError(f"{address} answers: {body.get('detail')}")
+    return _summary(address, answer)
+
+
+def _summary(address: str, answer: httpx.Response) -> Mapping[str, Any]:
+    """Return what a server says that it merged; raises as `merge_remotely` does for all else."""
+    try:
+        if answer.is_success:
+            return MergedBody.model_validate_json(answer.content).model_dump()
+        problem = Problem.model_validate_json(answer.content)
+    except ValidationError:
+        said = f"{answer.status_code} {answer.reason_phrase}".strip()
+        raise UsageError(f"{address} is no Layercake server, by what it answers ({said}); correct --server") from None
+    if problem.code == "invalid_tables" and problem.errors:
+        issues = tuple(TableIssue(error.file, error.line, error.column, error.message) for error in problem.errors)
+        raise TableErrors(issues, problem.error_count or len(issues))
+    raise UsageError(f"{address} answers: {problem.detail}")

@@ -3,9 +3,9 @@
 import asyncio
 import os
 import re
-import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Any
 from urllib.parse import quote
 from uuid import UUID
@@ -79,26 +79,28 @@ class _ExportRoutes:
     async def _written(
         self, graph: Graph, document: bytes, export_format: ExportFormat, table: TableKind | None
     ) -> "_Download":
-        file = tempfile.NamedTemporaryFile()  # noqa: SIM115 - it is deleted when it is closed, once it is sent
-        try:
-            await self._workers.run(write_file, file.name, export_head(graph), document, export_format, table)
-        except BaseException:
-            file.close()
-            raise
+        # A worker that ends amid its work, and one that goes on after a caller who has left, leave files or make some.
+        with TemporaryDirectory(prefix="layercake-", ignore_cleanup_errors=True) as folder:
+            path = Path(folder) / "export"
+            await self._workers.run(write_file, path, export_head(graph), document, export_format, table)
+            file = path.open("rb")  # what is open can be read when its name is gone
         return _Download(file, _MEDIA_TYPES[export_format] if table is None else _TABLE_MEDIA_TYPE)
 
 
 def write_file(
-    path: str,
+    path: Path,
     head: Mapping[str, Any],
     document: bytes,
     export_format: ExportFormat,
     table: TableKind | None,
 ) -> None:
-    """Write a graph into the file at `path`, if it is still there. Raises ExportError."""
+    """Write a graph into a file at `path`, if its folder is still there; all else is written below that, too.
+
+    Raises ExportError.
+    """
     content = read_graph_content(UUID(head["id"]), document)
-    with Path(path).open("r+b") as out:
-        write_export(out, head, content, export_format, table)
+    with path.open("wb") as out:
+        write_export(out, head, content, export_format, table, folder=path.parent)
 
 
 class _Download(StreamingResponse):

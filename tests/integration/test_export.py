@@ -1,7 +1,11 @@
 """Graphs leave and come back over HTTP and by command: EXPORT-5 and EXPORT-6, IMPORT-16, IMPORT-22 and IMPORT-23."""
 
+import os
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -22,6 +26,7 @@ from persistence.records import ANONYMOUS_USER_ID, Retitle
 from server.commands import exporting, graphs, importing
 from server.http import importing as http_importing
 from server.http.problems import Problem
+from server.workers import Workers
 
 NODES = b"id,label,belongs_to\nroot,Root,\na,A,root\n"
 EDGES = b"id,source,target\ne1,a,root\n"
@@ -148,6 +153,26 @@ async def test_what_a_format_cannot_hold_is_a_problem(
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_a_worker_that_is_killed_leaves_nothing(
+    door: Door, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """EXPORT-5."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    graph = await imported(door, NODES)
+
+    async def killed(_: Workers, function: Callable[..., None], path: Path, *arguments: object) -> None:
+        function(path, *arguments)
+        (Path(path).parent / "of XlsxWriter").touch()
+        assert list(tmp_path.iterdir()) != []
+        raise BrokenProcessPool
+
+    monkeypatch.setattr(Workers, "run", killed)
+    answer = await door.client.get(f"{graph}/export", params={"format": "xlsx"})
+
+    assert answer.status_code == 500
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(("role", "status"), [(None, 404), ("viewer", 200)])
 async def test_who_may_read_may_export(door: Door, role: str | None, status: int) -> None:
     """EXPORT-5."""
@@ -268,7 +293,7 @@ def first_graph(command: typer.Typer, database_url: str) -> str:
     return run(command, database_url, "graphs").stdout.splitlines()[1].split()[0]
 
 
-@pytest.mark.parametrize("name", ["out.csv", "out.zip", "out.json", "out.xlsx"])
+@pytest.mark.parametrize("name", ["out", "out.zip", "out.json", "out.xlsx"])
 def test_a_command_writes_a_file_that_a_command_reads(
     command: typer.Typer, database_url: str, tmp_path: Path, name: str
 ) -> None:
@@ -310,17 +335,102 @@ def test_a_command_names_the_file_after_the_graph(
     assert zipfile.is_zipfile(tmp_path / "river-ferry.zip")
 
 
+def test_a_command_replaces_no_file_unless_it_is_told_to(
+    command: typer.Typer, database_url: str, tmp_path: Path
+) -> None:
+    """EXPORT-6: nor a folder, whatever it is told."""
+    graph_id = first_graph(command, database_url)
+    (file := tmp_path / "nodes.csv").write_text("mine")
+    export = ("export", graph_id, "--table", "nodes", "--out")
+    refused = run(command, database_url, *export, file)
+    assert (refused.exit_code, file.read_text()) == (1, "mine")
+    assert refused.stderr.splitlines() == [
+        f"layercake: {file} exists already and is left as it is; name another file, or replace it with --force"
+    ]
+    assert run(command, database_url, *export, file, "--force").exit_code == 0
+    assert file.read_text().startswith("id,label")
+
+    for more in ([], ["--force"]):
+        folder = run(command, database_url, *export, tmp_path, *more)
+        assert (folder.exit_code, folder.stderr) == (1, f"layercake: {tmp_path} is a folder; name a file in it\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["nodes.csv"]
+
+
+def test_a_command_writes_to_what_is_no_file(command: typer.Typer, database_url: str, tmp_path: Path) -> None:
+    """EXPORT-6: a pipe is still one afterwards, and a full disk is one sentence."""
+    graph_id = first_graph(command, database_url)
+    os.mkfifo(pipe := tmp_path / "pipe")
+    with ThreadPoolExecutor() as threads:
+        read = threads.submit(pipe.read_bytes)
+        done = run(command, database_url, "export", graph_id, "--format", "xlsx", "--out", pipe)
+        data = read.result(60)
+    full = run(command, database_url, "export", graph_id, "--format", "xlsx", "--out", "/dev/full")
+
+    assert (done.exit_code, pipe.is_fifo(), zipfile.is_zipfile(BytesIO(data))) == (0, True, True)
+    assert (full.exit_code, len(full.stderr.strip().splitlines())) == (1, 1)
+    assert "No space left on device" in full.stderr
+
+
+def test_standard_output_is_known_by_its_other_names(
+    command: typer.Typer, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EXPORT-6: also when it is a file, which /dev/stdout is then."""
+    graph_id = first_graph(command, database_url)
+    (file := tmp_path / "redirected").touch()
+    status = file.stat()
+    monkeypatch.setattr("os.fstat", lambda _: status)
+    (link := tmp_path / "stdout").symlink_to(file)
+    done = run(command, database_url, "export", graph_id, "--table", "nodes", "--out", link)
+
+    assert done.stdout.startswith("id,label")
+    assert link.is_symlink()
+
+
+@pytest.mark.parametrize("name", ["x" * 201, "a\nb"])
+def test_a_graph_of_no_name_makes_no_project(command: typer.Typer, database_url: str, name: str) -> None:
+    """IMPORT-12."""
+    refused = run(command, database_url, "import", EXAMPLE, "--project", "New", "--graph", name)
+    again = run(command, database_url, "import", EXAMPLE, "--project", "Examples", "--if-empty")
+
+    assert (refused.exit_code, len(refused.stderr.splitlines())) == (1, 1)
+    assert "the name of a graph has 1 to 200 characters" in refused.stderr
+    assert "river-ferry: 22 nodes" in again.stdout
+
+
+def test_names_are_listed_as_they_are(command: typer.Typer, database_url: str) -> None:
+    """IMPORT-12: they are no markup, and whoever reads lines gets each graph in one."""
+    names = ["[red]x[/red] [/]", "橋" * 200]
+    for name in names:
+        run(command, database_url, "import", EXAMPLE, "--project", name, "--graph", name)
+    listed = run(command, database_url, "graphs").stdout.splitlines()
+
+    assert len(listed) == 3
+    for line, name in zip(listed[1:], names, strict=True):
+        assert line.count(name) == 2
+
+
+def test_a_terminal_folds_names(command: typer.Typer, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """IMPORT-12: and cuts none."""
+    run(command, database_url, "import", EXAMPLE, "--project", "p", "--graph", "x" * 200)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "90")
+    listed = run(command, database_url, "graphs").stdout
+
+    assert listed.count("x") == 200
+    assert max(map(len, listed.splitlines()[1:])) <= 90
+
+
 def test_a_command_that_fails_leaves_the_old_file(command: typer.Typer, database_url: str, tmp_path: Path) -> None:
     """EXPORT-4, EXPORT-6: a file is there when it is whole, and not before."""
     (tmp_path / "nul.json").write_text('{"nodes": [{"id": "a"}, {"id": "b", "comment": "\\u0000"}]}')
     run(command, database_url, "import", tmp_path / "nul.json", "--project", "Examples", "--graph", "nul")
     (tmp_path / "nul.json").unlink()
-    (tmp_path / "out.csv").write_text("old")
-    failed = run(command, database_url, "export", "--graph", "nul", "--out", tmp_path / "out.csv")
+    (tmp_path / "out.zip").write_text("old")
+    failed = run(command, database_url, "export", "--graph", "nul", "--out", tmp_path / "out.zip", "--force")
 
     assert failed.exit_code == 1
     assert "its comment has a NUL" in failed.stderr
-    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("out.csv", "old")]
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("out.zip", "old")]
 
 
 @pytest.mark.parametrize(
@@ -330,6 +440,8 @@ def test_a_command_that_fails_leaves_the_old_file(command: typer.Typer, database
         (["export", "--graph", "nowhere"], 1, "there is no graph of the name 'nowhere'"),
         (["export", str(UUID(int=5))], 1, "there is no graph"),
         (["export", str(UUID(int=5)), "--table", "nodes", "--format", "json"], 2, "a table alone is CSV"),
+        (["export", str(UUID(int=5)), "--out", "x.csv"], 2, "name it .zip"),
+        (["export", str(UUID(int=5)), "--out", "x.pdf"], 2, ".pdf says no format"),
         (["import", str(EXAMPLE)], 2, "name the project"),
         (["import", str(EXAMPLE), "--project", "x", "--replace"], 2, "go with --into"),
         (["import", str(EXAMPLE), "--project", "x", "--into", str(UUID(int=5))], 2, "name the project"),

@@ -7,15 +7,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from pycrdt import Map
 
+from server.commands.remote import merge_remotely
+from server.commands.sentences import UsageError
+from server.settings import Settings
 from tests.clients.eventually import eventually
 from tests.clients.replicas import PycrdtReplica
 from tests.clients.yclient import YClient
 from tests.faults.harness import COMMAND, Server
+from workspace.tables import TableFile
 
 NODES = 3_000
 
@@ -113,6 +118,40 @@ async def test_EDIT_5_a_command_merges_into_a_graph_that_is_open(live_server: Se
         )
         assert elsewhere.returncode == 1
         assert "--server" in elsewhere.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        ("200 OK", "[]"),
+        ("200 OK", '"x"'),
+        ("200 OK", "{}"),
+        ("200 OK", "<html>"),
+        ("302 Found", ""),
+        ("404 Not Found", '{"code":"invalid_tables"}'),
+        ("422 Unprocessable", '{"detail":[{"loc":["body"]}]}'),
+        ("500 Internal Server Error", "[]"),
+    ],
+)
+async def test_IMPORT_23_a_server_of_another_kind_is_told_from_ours(status: str, body: str) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split()[0]))
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nLocation: /\r\n\r\n{body}".encode())
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as other:
+        address = "http://{}:{}".format(*other.sockets[0].getsockname())
+        with pytest.raises(UsageError, match="is no Layercake server") as raised:
+            await merge_remotely(Settings(server=address), UUID(int=5), [TableFile("n.csv", b"id\na\n")], replace=False)
+    assert status[:3] in str(raised.value)
+
+
+async def test_IMPORT_23_an_address_that_is_none_is_told() -> None:
+    for address in ("foo", "http://[", f"http://{'a' * 300}"):
+        with pytest.raises(UsageError, match="--server"):
+            await merge_remotely(Settings(server=address), UUID(int=5), [], replace=False)
 
 
 def _run(*argv: str) -> "subprocess.CompletedProcess[str]":

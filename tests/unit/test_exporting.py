@@ -178,7 +178,8 @@ def test_progress_ends_with_everything_written() -> None:
         ("Über 橋", "Über 橋.zip"),
         ("...", "graph.zip"),
         ("\u202egnp.exe", "gnp.exe.zip"),
-        ("x" * 200, "x" * 100 + ".zip"),
+        ("x" * 300, "x" * 200 + ".zip"),
+        ("橋" * 100, "橋" * 66 + ".zip"),
     ],
 )
 def test_the_name_of_a_file_is_safe(name: str, file: str) -> None:
@@ -191,6 +192,19 @@ def test_the_name_of_a_file_says_what_it_is() -> None:
     assert export_file_name("Deck", ExportFormat.JSON) == "Deck.json"
     assert export_file_name("Deck", ExportFormat.XLSX) == "Deck.xlsx"
     assert export_file_name("Deck", ExportFormat.CSV, TableKind.EDGES) == "Deck edges.csv"
+
+
+@pytest.mark.parametrize("export_format", ExportFormat)
+def test_what_no_import_makes_is_exported_and_refused_as_a_new_graph(export_format: ExportFormat) -> None:
+    """EXPORT-1: with all errors told."""
+    nodes = (Node("a", belongs_to="b"), Node("b", belongs_to="a"), Node("x" * 1_025), Node("", "none"))
+    content = GraphContent(nodes, (Edge("e", "a", "nowhere"),))
+    with pytest.raises(TableErrors) as raised:
+        read_graph([TableFile("x", exported(content, export_format))])
+    told = " ".join(str(issue) for issue in raised.value.issues)
+
+    assert raised.value.count == 4
+    assert [word for word in ("of 1 to 1024 bytes", "no node 'nowhere'", "a in b in a") if word not in told] == []
 
 
 def read_json(document: object) -> GraphContent:

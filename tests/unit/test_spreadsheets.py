@@ -1,10 +1,13 @@
 """Spreadsheets of any origin are read, and hostile ones refused: IMPORT-14, IMPORT-16 and IMPORT-17 of SPEC.md."""
 
+import errno
+import gc
 import io
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +22,7 @@ from workspace.exporting import ExportFormat, write_export
 from workspace.importing import GraphRead, read_graph
 from workspace.issues import TableErrors, TableIssue
 from workspace.tables import TableFile, TableKind
+from workspace.xlsx_writer import write_xlsx
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 NODES = [["id", "label", "weight"], ["a", "A", 1.5], ["b", "B", None]]
@@ -505,3 +509,32 @@ def test_strict_workbooks_are_read() -> None:
 
     assert b"purl" in parts["xl/workbook.xml"]
     assert read(package(data, parts)).content == read(data).content
+
+
+def test_all_that_a_spreadsheet_takes_is_in_the_folder_it_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EXPORT-5: so whoever gives it removes what a killed writer leaves; else the writer does, if it fails, too."""
+    (folder := tmp_path / "given").mkdir()
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
+
+    def rows() -> Iterator[list[str]]:
+        yield ["a"]
+        assert any(path.is_file() for path in folder.rglob("*"))
+        assert list(elsewhere.iterdir()) == []
+        raise RuntimeError("amid the rows")
+
+    with pytest.raises(RuntimeError, match="amid the rows"):
+        write_xlsx(io.BytesIO(), [("nodes", ["id"], rows())], folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_full_disk_is_one_error() -> None:
+    """EXPORT-6: which says so; nothing follows it when the rest is collected."""
+    content = GraphContent(tuple(Node(str(number), "x" * 50) for number in range(5_000)))
+    with pytest.raises(OSError, match="No space left") as raised, Path("/dev/full").open("wb") as out:
+        write_export(out, {}, content, ExportFormat.XLSX)
+    assert raised.value.errno == errno.ENOSPC
+    del raised
+    gc.collect()  # a warning of pytest's, and so an error, if there was one in a finalizer
