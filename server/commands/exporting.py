@@ -130,7 +130,8 @@ def _write(file: BinaryIO, graph: Graph, document: bytes, export_format: ExportF
 def _opened(path: Path, *, force: bool) -> Iterator[BinaryIO]:
     """Give a file that is at `path` once the block has ended well, and not before.
 
-    What is no regular file (a pipe, a device, standard output by any name) is written to as it is.
+    What is no regular file (a pipe, a device, standard output by any name) is written to as it is, and a link
+    stays one.
     """
     if path == _STANDARD_OUTPUT or _is_standard_output(path):
         yield sys.stdout.buffer
@@ -140,7 +141,7 @@ def _opened(path: Path, *, force: bool) -> Iterator[BinaryIO]:
     elif path.is_file() and not force:
         raise UsageError(f"{path} exists already and is left as it is; name another file, or replace it with --force")
     else:
-        with new_file(path, replace=force) as unfinished, unfinished.open("wb") as file:
+        with new_file(path.resolve(), replace=force) as unfinished, unfinished.open("wb") as file:
             yield file
 
 

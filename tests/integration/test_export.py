@@ -3,7 +3,6 @@
 import os
 import zipfile
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from io import BytesIO
 from pathlib import Path
@@ -25,6 +24,7 @@ from persistence.locks import LockKind, graph_lock
 from persistence.records import ANONYMOUS_USER_ID, Retitle
 from server.commands import exporting, graphs, importing
 from server.http import importing as http_importing
+from server.http.exporting import write_file
 from server.http.problems import Problem
 from server.workers import Workers
 
@@ -159,17 +159,20 @@ async def test_a_worker_that_is_killed_leaves_nothing(
     """EXPORT-5."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     graph = await imported(door, NODES)
+    left: list[Path] = []
 
-    async def killed(_: Workers, function: Callable[..., None], path: Path, *arguments: object) -> None:
-        function(path, *arguments)
-        (Path(path).parent / "of XlsxWriter").touch()
-        assert list(tmp_path.iterdir()) != []
+    async def killed(_: Workers, function: Callable[..., Any], *arguments: Any) -> Any:
+        done = function(*arguments)
+        if function is not write_file:
+            return done
+        (Path(arguments[0]).parent / "of XlsxWriter").touch()
+        left.extend(tmp_path.iterdir())
         raise BrokenProcessPool
 
     monkeypatch.setattr(Workers, "run", killed)
     answer = await door.client.get(f"{graph}/export", params={"format": "xlsx"})
 
-    assert answer.status_code == 500
+    assert (answer.status_code, left != []) == (500, True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -347,7 +350,10 @@ def test_a_command_replaces_no_file_unless_it_is_told_to(
     assert refused.stderr.splitlines() == [
         f"layercake: {file} exists already and is left as it is; name another file, or replace it with --force"
     ]
-    assert run(command, database_url, *export, file, "--force").exit_code == 0
+    (link := tmp_path / "link.csv").symlink_to(file)
+    assert run(command, database_url, *export, link, "--force").exit_code == 0
+    assert link.is_symlink()
+    link.unlink()
     assert file.read_text().startswith("id,label")
 
     for more in ([], ["--force"]):
@@ -360,15 +366,17 @@ def test_a_command_writes_to_what_is_no_file(command: typer.Typer, database_url:
     """EXPORT-6: a pipe is still one afterwards, and a full disk is one sentence."""
     graph_id = first_graph(command, database_url)
     os.mkfifo(pipe := tmp_path / "pipe")
-    with ThreadPoolExecutor() as threads:
-        read = threads.submit(pipe.read_bytes)
-        done = run(command, database_url, "export", graph_id, "--format", "xlsx", "--out", pipe)
-        data = read.result(60)
-    full = run(command, database_url, "export", graph_id, "--format", "xlsx", "--out", "/dev/full")
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    done = run(command, database_url, "export", graph_id, "--format", "xlsx", "--out", pipe)
+    data = os.read(reader, 64 * 1024)  # what a pipe holds is enough
+    os.close(reader)
+    (device := tmp_path / "full").symlink_to("/dev/full")  # whatever fails here, the device itself is not replaced
+    full = run(command, database_url, "export", graph_id, "--format", "xlsx", "--out", device)
 
     assert (done.exit_code, pipe.is_fifo(), zipfile.is_zipfile(BytesIO(data))) == (0, True, True)
     assert (full.exit_code, len(full.stderr.strip().splitlines())) == (1, 1)
     assert "No space left on device" in full.stderr
+    assert device.is_symlink()
 
 
 def test_standard_output_is_known_by_its_other_names(
