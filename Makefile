@@ -28,7 +28,8 @@ test: $(STAMPS)/test ## run all tests, scaled to minutes
 	@echo "tests on PostgreSQL 18"
 	@$(PYTEST) -q
 	@echo "tests of the store on PostgreSQL 15"
-	@$(PYTEST) -q --postgres 15 tests/contract tests/integration/test_database.py tests/integration/test_migrate.py tests/integration/test_log_writer.py
+	@$(PYTEST) -q --postgres 15 tests/contract tests/integration/test_database.py tests/integration/test_migrate.py tests/integration/test_log_writer.py \
+		tests/integration/test_leases.py tests/integration/test_following.py
 
 soak: $(STAMPS)/test ## run the random tests and the faults with full counts (an hour or more)
 	@LAYERCAKE_FAULT_ROUNDS=50 LAYERCAKE_PROPERTY_ROUNDS=5000 $(PYTEST) -q tests/property tests/faults
