@@ -92,7 +92,8 @@ class Hub:
 
     def live(self, graph_id: UUID) -> Room | None:
         """Return the room of a graph if it is live."""
-        return self._rooms.get(graph_id)
+        room = self._rooms.get(graph_id)
+        return room if room is not None and room.close_code is None else None
 
     async def open(self, graph_id: UUID) -> Room:
         """Return the one room of a graph, loading its document if nobody has yet.
@@ -101,20 +102,16 @@ class Hub:
         NotFoundError, StoreUnavailableError, GraphServedElsewhereError, MemoryFullError. Cancelling one of
         them does not stop the others'. The caller must `join` or `hold` the room without awaiting in between.
         """
-        while (room := self._live(graph_id)) is None:
+        while (room := self.live(graph_id)) is None:
+            refused = self._rooms.get(graph_id)
+            if refused is not None and refused.close_code is not None:  # the log stores nothing more of it
+                self.discard(refused, refused.close_code, "")
             opening = self._opening.get(graph_id)
             if opening is None:
                 opening = asyncio.create_task(self._load(graph_id), name=f"load {graph_id}")
                 self._opening[graph_id] = opening
                 opening.add_done_callback(self._note_failure)
             await asyncio.shield(opening)
-        return room
-
-    def _live(self, graph_id: UUID) -> Room | None:
-        room = self._rooms.get(graph_id)
-        if room is not None and room.close_code is not None:  # the log refused what it took in
-            self.discard(room, room.close_code, "")
-            return None
         return room
 
     def join(self, room: Room, session: Session) -> None:
@@ -178,6 +175,8 @@ class Hub:
             try:
                 for graph_id in await self._store.gone(list(self._rooms)):
                     self.forget_graph(graph_id)
+            except StoreUnavailableError:
+                continue  # then nobody can put anything in the bin either
             except StoreError as error:
                 _log.warning("graphs that are gone are looked for later", error=str(error))
 
