@@ -6,6 +6,7 @@ pycrdt and orjson hold the interpreter's lock while they work, so a thread would
 import asyncio
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Callable
@@ -42,13 +43,13 @@ class Workers:
         loop = asyncio.get_running_loop()
         pool = self._started()
         try:
-            return await loop.run_in_executor(pool, function, *arguments)
+            return await loop.run_in_executor(pool, _call, function, arguments)
         except BrokenProcessPool:
             if self._pool is pool:
                 self._pool = None
         pool = self._started()
         try:
-            return await loop.run_in_executor(pool, function, *arguments)
+            return await loop.run_in_executor(pool, _call, function, arguments)
         except BrokenProcessPool:
             if self._pool is pool:
                 self._pool = None
@@ -69,6 +70,18 @@ class Workers:
                 PROCESSES, multiprocessing.get_context("spawn"), initializer=_live_and_die_with_the_server
             )
         return self._pool
+
+
+def _call(function: Callable[..., _T], arguments: tuple[Any, ...]) -> _T:
+    """Call `function` in the worker; an error that does not survive the way back would break the whole pool."""
+    try:
+        return function(*arguments)
+    except Exception as error:
+        try:
+            pickle.loads(pickle.dumps(error))  # noqa: S301 - what we just made
+        except Exception:  # noqa: BLE001 - whatever its class does when it is made anew
+            raise RuntimeError(f"{type(error).__name__}: {error}") from None
+        raise
 
 
 def _live_and_die_with_the_server() -> None:

@@ -8,6 +8,7 @@ from persistence.database import Database
 from persistence.graphs import Graphs
 from persistence.identifiers import new_id
 from persistence.log_writer import LogWriter
+from persistence.ports import Refusal
 from persistence.projects import Projects
 from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Operation
 from tests.clients.yclient import YClient
@@ -38,11 +39,13 @@ class Refusals:
 
     def __init__(self) -> None:
         self.refusal = asyncio.Event()
+        self.reason: Refusal | None = None
 
     def committed(self, operations: int) -> None:
         raise AssertionError("an operation of a purged graph was stored")
 
-    def refused(self, operations: int) -> None:
+    def refused(self, operations: int, reason: Refusal) -> None:
+        self.reason = reason
         self.refusal.set()
 
 
@@ -54,8 +57,10 @@ async def test_an_operation_under_way_does_not_bring_a_purged_graph_back(databas
     await BinnedRows(database).purge_graph(ME, graph.id)
     log, heard, now = LogWriter(database, new_id), Refusals(), datetime.now(UTC)
     writing = asyncio.create_task(log.run())
+    await asyncio.wait_for(log.leases.acquire(graph.id), WAIT_S)
     log.append(Operation(graph.id, b"\x00\x00", "{}", ME, "s", "1", now, now), heard)
     async with asyncio.timeout(WAIT_S):
         await heard.refusal.wait()
+    assert heard.reason is Refusal.GONE
     writing.cancel()
     await asyncio.gather(writing, return_exceptions=True)

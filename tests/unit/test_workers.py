@@ -71,6 +71,25 @@ async def test_WORK_2_a_worker_that_was_killed_is_replaced_and_its_work_done(wor
     assert await asyncio.wait_for(asyncio.gather(*waiting), WAIT_S) == ["done"] * 3
 
 
+class AwkwardError(Exception):
+    """One that cannot be made of its message alone."""
+
+    def __init__(self, first: int, second: int) -> None:
+        super().__init__(f"{first} and {second}")
+
+
+def fail_awkwardly() -> None:
+    raise AwkwardError(1, 2)
+
+
+async def test_WORK_1_an_error_that_cannot_come_back_as_it_is_breaks_nothing(workers: Workers) -> None:
+    other = asyncio.create_task(workers.run(double, 1))
+    with pytest.raises(RuntimeError, match="AwkwardError: 1 and 2"):
+        await asyncio.wait_for(workers.run(fail_awkwardly), WAIT_S)
+    assert (await asyncio.wait_for(other, WAIT_S))[0] == 2
+    assert (await asyncio.wait_for(workers.run(double, 1), WAIT_S))[0] == 2
+
+
 def end() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
