@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pycrdt import Doc
 
 from collab.nesting import Nesting
+from collab.wire.deletions import covers, deleted_ranges
 from collab.wire.errors import MalformedError
 from collab.wire.state_vector import StateVector, decode_state_vector, encode_state_vector
 from collab.wire.update import Item, Shape, walk
@@ -102,12 +103,19 @@ class LiveDocument:
                     return Missing(client, clock)
         return None
 
-    def covers(self, shape: Shape) -> bool:
-        """Return whether every struct end and delete end of `shape` is within the document."""
+    def contains(self, update: bytes, shape: Shape) -> bool:
+        """Return whether an update of this `shape` changes nothing: all it has and all it deletes is known.
+
+        Raises PoisonedDocumentError if yrs fails.
+        """
         known = self.state_vector
-        return all(known.get(client, 0) >= end for client, end in shape.struct_ends.items()) and all(
-            known.get(client, 0) >= end for client, end in shape.delete_ends.items()
-        )
+        if any(known.get(client, 0) < end for client, end in shape.struct_ends.items()):
+            return False
+        deletions = deleted_ranges(update, shape.deletions_at)
+        if not deletions:
+            return True
+        own = self.difference(known)
+        return covers(deleted_ranges(own, walk(own).deletions_at), deletions)
 
     def apply(self, update: bytes, shape: Shape) -> Applied:
         """Apply an update without gaps that waits for nothing.

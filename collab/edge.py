@@ -10,6 +10,13 @@ from collab.doorkeeper import Doorkeeper
 from collab.hub import Hub
 from collab.turns import Turns
 
+BAD_MESSAGE = 4400
+"""Close code: no correct client sends this."""
+TOO_LARGE = 4413
+"""Close code: more bytes than are taken."""
+OVERLOADED = 4500
+"""Close code: too much of something, come again."""
+
 
 class EdgeSettings(NamedTuple):
     """What bounds a connection."""

@@ -17,7 +17,7 @@ from collab.outbox import AfterCommit, Outbox
 from collab.presence import Presence
 from collab.session import Awaiting, Behind, Live, Session
 from collab.wire import sync
-from collab.wire.frames import binary_frame
+from collab.wire.frames import Outbound
 from collab.wire.state_vector import StateVector, decode_state_vector
 from collab.wire.update import Shape, pieces, walk
 from persistence.ports import OperationLog, Refusal
@@ -95,11 +95,12 @@ class Room:
     def join(self, session: Session) -> None:
         """Let `session` in: it is asked for what it has and told who is present."""
         self.sessions.add(session)
-        frames = binary_frame(sync.step1(self.document.encoded_state_vector()))
-        everyone = self.presence.everyone()
-        if everyone is not None:
-            frames += binary_frame(sync.awareness(everyone))
-        session.peer.send(frames)
+        self.ask(session)
+        self.tell_everyone(session)
+
+    def ask(self, session: Session) -> None:
+        """Ask `session` for what it has and the room lacks, by a Step1."""
+        self._send(session, sync.step1(self.document.encoded_state_vector()))
 
     def leave(self, session: Session, now: float) -> None:
         """Forget `session`; its presence goes within a turn of the loop."""
@@ -116,7 +117,7 @@ class Room:
         elif session.read_only:
             self._answer_after_commit(session, known)
         else:
-            self._send(session, binary_frame(sync.step2(self.document.difference(known))))
+            self._send(session, sync.step2(self.document.difference(known)))
 
     def fall_behind(self, session: Session) -> None:
         """Send `session` nothing more until it catches up."""
@@ -134,28 +135,30 @@ class Room:
             self._answer_after_commit(session, known)
             return
         session.reading = Live()
-        self._send(session, binary_frame(sync.step2(self.document.difference(known))))
+        self._send(session, sync.step2(self.document.difference(known)))
         self.tell_everyone(session)
 
     # -- updates
 
-    def receive_update(self, session: Session, update: bytes, now: float, received_at: datetime) -> None:
+    def receive_update(self, session: Session, update: bytes, now: float, received_at: datetime) -> bool:
         """Apply `update`, hand it to the log and let everyone have what it changed.
 
+        Return False if it would change something and `session` may only read: nothing is changed then.
+        Clients answer every Step1, so an update that holds nothing new is no attempt to write.
         Raises MalformedError or WaitingFullError if it was not taken (nothing changed), and
         PoisonedDocumentError if the room's document is lost.
         """
         if self.close_code is not None:
-            return
-        if session.read_only:
-            self._refuse(session, update)
-            return
+            return True
         shape = walk(update)
-        if not shape.has_gaps:
+        if session.read_only:
+            return self.document.contains(update, shape)
+        if shape.has_gaps:
+            for piece in pieces(update):
+                self._receive(session, piece, walk(piece), now, received_at)
+        else:
             self._receive(session, update, shape, now, received_at)
-            return
-        for piece in pieces(update):
-            self._receive(session, piece, walk(piece), now, received_at)
+        return True
 
     def record_server_edit(
         self, operations: Sequence[Operation], event: NewEvent | None, then: Callable[[], None]
@@ -178,16 +181,10 @@ class Room:
         self._put_out(None, self._arrivals.take(update, walk(update)))
         self._schedule_flush(now)
 
-    def acknowledge(self, session: Session, frame: bytes) -> None:
-        """Echo `frame` to `session` once everything it sent before is committed.
-
-        Never after an update of this session was refused, and not while one is unsettled.
-        """
-        if session.was_refused:
-            return
-        echo = binary_frame(frame)
-        session.awaiting_bytes += _cost_bytes(echo)
-        session.acknowledgements.append(echo)
+    def acknowledge(self, session: Session, answer: Outbound) -> None:
+        """Send `answer` to `session` once everything it sent before is committed, and nothing of it is unsettled."""
+        session.awaiting_bytes += _cost_bytes(answer)
+        session.acknowledgements.append(answer)
         if not session.unsettled:
             self._promise_acknowledgements(session)
             self._release()
@@ -199,13 +196,13 @@ class Room:
             return
         self._flushed_at = now
         window = self._outbox.take()
-        frame = binary_frame(sync.update(window.update))
+        message = sync.update(window.update)
         for session in self.sessions:
             if session is not window.author and not session.read_only and isinstance(session.reading, Live):
-                session.peer.send(frame)
+                session.peer.send(message)
         if any(session.read_only for session in self.sessions):
             position, known = self._appended, dict(self.document.state_vector)
-            self._after_commit.add(position, lambda: self._send_to_readers(frame, known))
+            self._after_commit.add(position, lambda: self._send_to_readers(message, known))
             self._release()
 
     # -- presence
@@ -219,7 +216,7 @@ class Room:
         """Send `session` who is present."""
         everyone = self.presence.everyone()
         if everyone is not None:
-            self._send(session, binary_frame(sync.awareness(everyone)))
+            self._send(session, sync.awareness(everyone))
 
     # -- the log's answers
 
@@ -297,7 +294,7 @@ class Room:
             session.unsettled += 1
         if not session.was_asked:
             session.was_asked = True
-            self._send(session, binary_frame(sync.step1(self.document.encoded_state_vector())))
+            self.ask(session)
 
     def _settle(self, updates: tuple[bytes, ...]) -> None:
         for update in updates:
@@ -306,13 +303,6 @@ class Room:
                 session.was_asked = False
                 if not session.unsettled and session.acknowledgements:
                     self._promise_acknowledgements(session)
-
-    def _refuse(self, session: Session, update: bytes) -> None:
-        """Clients answer every Step1, so an update that holds nothing new is no attempt to write."""
-        if self.document.covers(walk(update)):
-            return
-        session.was_refused = True
-        self._send(session, binary_frame(sync.permission_denied("you may read this graph, not change it")))
 
     def _known_to(self, session: Session) -> StateVector:
         """Return what a live session has been sent, or less."""
@@ -323,28 +313,27 @@ class Room:
         return self._outbox.known_without(self.document.state_vector)
 
     def _answer_after_commit(self, session: Session, known: StateVector) -> None:
-        frame = binary_frame(sync.step2(self.document.difference(known)))
-        answer = session.reading = Awaiting(known, self._appended, frame)
+        message = sync.step2(self.document.difference(known))
+        answer = session.reading = Awaiting(known, self._appended, message)
         self._after_commit.add(answer.position, lambda: self._let_read(session, answer.position))
         self._release()
 
     def _let_read(self, session: Session, position: int) -> None:
         # A newer answer, or falling behind, makes an older one void.
         if isinstance(session.reading, Awaiting) and session.reading.position == position:
-            frame = session.reading.difference
+            message = session.reading.difference
             session.reading = Live()
-            self._send(session, frame)
+            self._send(session, message)
             self.tell_everyone(session)
 
     def _promise_acknowledgements(self, session: Session) -> None:
-        frames = b"".join(session.acknowledgements)
-        cost_bytes = sum(map(_cost_bytes, session.acknowledgements))
-        session.acknowledgements.clear()
+        answers, session.acknowledgements = session.acknowledgements, []
+        cost_bytes = sum(map(_cost_bytes, answers))
 
         def send() -> None:
             session.awaiting_bytes -= cost_bytes
             if session in self.sessions:
-                session.peer.send(frames)
+                session.peer.send(*answers)
 
         self._after_commit.add(self._appended, send)
 
@@ -372,20 +361,20 @@ class Room:
         self._presence_due = False
         changes = self.presence.take_changes()
         if changes is not None:
-            frame = binary_frame(sync.awareness(changes))
+            message = sync.awareness(changes)
             for session in self.sessions:
-                self._send(session, frame)
+                self._send(session, message)
 
-    def _send_to_readers(self, frame: bytes, known: StateVector) -> None:
+    def _send_to_readers(self, message: Outbound, known: StateVector) -> None:
         self._readers_know = known
         for session in self.sessions:
             if session.read_only:
-                self._send(session, frame)
+                self._send(session, message)
 
-    def _send(self, session: Session, frame: bytes) -> None:
+    def _send(self, session: Session, message: Outbound) -> None:
         if isinstance(session.reading, Live) and session in self.sessions:
-            session.peer.send(frame)
+            session.peer.send(message)
 
 
-def _cost_bytes(echo: bytes) -> int:
-    return len(echo) + 64
+def _cost_bytes(answer: Outbound) -> int:
+    return len(answer.payload) + 64

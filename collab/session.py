@@ -4,14 +4,15 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
+from collab.wire.frames import Outbound
 from collab.wire.state_vector import StateVector
 
 
 class Peer(Protocol):
     """The client's end of the line. None of its methods waits."""
 
-    def send(self, frames: bytes) -> None:
-        """Send one or more whole websocket frames."""
+    def send(self, *messages: Outbound) -> None:
+        """Send messages, in order."""
 
     def close(self, code: int, reason: str) -> None:
         """Say goodbye with a close code; nothing is sent afterwards."""
@@ -33,12 +34,12 @@ class Behind:
 class Awaiting:
     """A client that may only read waits for the commit of what it is to be sent next.
 
-    `difference` is the frame for it, on top of `known`, due once `position` is committed.
+    `difference` is the message for it, on top of `known`, due once `position` is committed.
     """
 
     known: StateVector
     position: int
-    difference: bytes
+    difference: Outbound
 
 
 @dataclass(eq=False, slots=True)
@@ -56,11 +57,9 @@ class Session:
     """The Yjs client id it wrote with last, as text."""
     unsettled: int = 0
     """Updates of this session that wait for one they depend on."""
-    acknowledgements: list[bytes] = field(default_factory=list)
-    """What to echo once nothing is unsettled, in order."""
+    acknowledgements: list[Outbound] = field(default_factory=list)
+    """What to answer once nothing is unsettled, in order."""
     awaiting_bytes: int = 0
     """Size of the acknowledgements it asked for and has not got, each counted with 64 bytes more."""
-    was_refused: bool = False
-    """Whether an update was refused: then it hears of no commit any more."""
     was_asked: bool = False
     """Whether it was asked for what its waiting updates depend on."""

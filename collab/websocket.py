@@ -1,4 +1,4 @@
-"""The websocket edge of the y dialect: bytes from a socket to calls of a room, and back.
+"""The websocket edge: bytes from a socket to messages of a dialect, and back.
 
 The Sans-I/O protocol of `websockets` (RFC 6455) does the framing; frames to clients bypass it,
 serialised once for all. Compression is not negotiated for the same reason.
@@ -7,7 +7,6 @@ serialised once for all. Compression is not negotiated for the same reason.
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import cast
 
@@ -19,25 +18,18 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from collab.arrivals import WaitingFullError
-from collab.document import PoisonedDocumentError
+from collab.dialects.line import Dialect
+from collab.dialects.y import YDialect
 from collab.doorkeeper import RefusedError
-from collab.edge import ConnectionReport, Edge
+from collab.edge import BAD_MESSAGE, OVERLOADED, TOO_LARGE, ConnectionReport, Edge
 from collab.hub import MemoryFullError
 from collab.liveness import Liveness, Need
 from collab.reading import Hold, Reading
-from collab.room import Room
-from collab.session import Session
-from collab.wire import sync
 from collab.wire.errors import MalformedError
-from collab.wire.frames import binary_frame
 from persistence.errors import NotFoundError, StoreUnavailableError
 
 _log = structlog.get_logger("layercake.websocket")
 
-BAD_MESSAGE = 4400
-TOO_LARGE = 4413
-OVERLOADED = 4500
-_HEARTBEAT = binary_frame(sync.awareness(b"\x00"))
 _OWED_FACTOR = 4
 _MAX_REASON_BYTES = 123  # RFC 6455 section 5.5: a control frame carries 125 bytes
 
@@ -54,7 +46,7 @@ class _Framing(ServerProtocol):
 
 
 class Connection(asyncio.Protocol):
-    """One client's socket, from the upgrade to its end. A `collab.session.Peer`."""
+    """One client's socket, from the upgrade to its end. A `collab.dialects.line.Line`."""
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
@@ -62,10 +54,9 @@ class Connection(asyncio.Protocol):
         self._framing = _Framing(max_size=edge.settings.message_bytes)
         self._fragments: list[bytes] = []
         self._backlog: deque[bytes] = deque()
-        self._room: Room | None = None
-        self._session: Session | None = None
+        self._dialect: Dialect | None = None
         self._joining: asyncio.Task[None] | None = None
-        self._is_closing = self._is_lost = self._is_refused = False
+        self._is_closing = self._is_lost = self._is_refused = self._is_in_line = False
         self._liveness = Liveness(edge.settings.silent_ticks, edge.settings.deaf_ticks)
         self._cut: asyncio.TimerHandle | None = None
         self._report = ConnectionReport(connection_id=edge.new_id())
@@ -76,7 +67,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take over a socket whose handshake request follows in `data_received`."""
         self._transport = cast("asyncio.Transport", transport)
-        self._reading = Reading(self._transport)
+        self.reading = Reading(self._transport)
         self._transport.set_write_buffer_limits(high=self._edge.settings.write_buffer_bytes)
         self._edge.opened(self)
 
@@ -106,42 +97,38 @@ class Connection(asyncio.Protocol):
             self._cut.cancel()
         if self._joining is not None:
             self._joining.cancel()
-        if not self._backlog:
+        if not self._is_in_line:
             self._leave()
 
     def pause_writing(self) -> None:
         """The client reads more slowly than it is written to."""
-        if self._room is not None and self._session is not None:
+        if self._dialect is not None:
             self._report.times_behind += 1
             self._edge.statistics.times_behind += 1
-            self._room.fall_behind(self._session)
+            self._dialect.fall_behind()
 
     def resume_writing(self) -> None:
         """The client has read what was under way to it."""
-        self._reading.release(Hold.WRITE)
-        if self._room is not None and self._session is not None:
-            try:
-                self._room.catch_up(self._session)
-            except PoisonedDocumentError as error:
-                self._edge.hub.poisoned(self._room, error)
+        self.reading.release(Hold.WRITE)
+        if self._dialect is not None:
+            self._dialect.catch_up()
 
-    # -- Peer
+    # -- Line
 
-    def send(self, frames: bytes) -> None:
+    def write(self, frames: bytes) -> None:
         """Write whole websocket frames."""
         if self._is_closing:
             return
         self._liveness.has_sent = True
         self._report.sent_bytes += len(frames)
         self._transport.write(frames)
-        if Hold.ACKNOWLEDGEMENTS in self._reading.holds and self._has_few_acknowledgements_left():
-            self._reading.release(Hold.ACKNOWLEDGEMENTS)
 
     def close(self, code: int, reason: str) -> None:
         """Start the closing handshake; what the client sends from now on is not taken in."""
         if self._is_closing:
             return
         self._is_closing = self._is_refused = True
+        self._backlog.clear()
         self._report.close_code, self._report.close_reason = code, reason
         if self._framing.state is State.OPEN:
             self._framing.send_close(code, reason.encode()[:_MAX_REASON_BYTES].decode(errors="ignore"))
@@ -154,24 +141,29 @@ class Connection(asyncio.Protocol):
 
     def tick(self) -> None:
         """Send a message before the client gives up on us, a ping before we give up on it."""
-        need = self._liveness.tick(is_reading=not self._reading.holds)
-        if self._session is None or self._is_closing:
+        need = self._liveness.tick(is_reading=not self.reading.holds)
+        if self._dialect is None or self._is_closing:
             return
         if need is Need.A_MESSAGE:
-            self.send(_HEARTBEAT)
+            self._send_heartbeat(self._dialect)
         elif need is Need.A_PING:
             self._framing.send_ping(b"")
             self._send_framing()
         elif need is Need.AN_END:
             self._transport.abort()
 
+    def _send_heartbeat(self, dialect: Dialect) -> None:
+        frames = dialect.heartbeat()
+        if frames is not None:
+            self.write(frames)
+
     def stop_reading(self) -> None:
         """Take in nothing more from this client."""
-        self._reading.hold(Hold.STOP)
+        self.reading.hold(Hold.STOP)
 
     def log_has_room(self) -> None:
         """Read again if the log was what spoke against it."""
-        self._reading.release(Hold.LOG)
+        self.reading.release(Hold.LOG)
 
     def cut(self) -> None:
         """End the connection without a goodbye."""
@@ -185,23 +177,24 @@ class Connection(asyncio.Protocol):
             self._process(self._backlog.popleft())
         if self._backlog:
             return True
+        self._is_in_line = False
         if self._is_lost:
             self._leave()
         else:
-            self._reading.release(Hold.TURN)
+            self.reading.release(Hold.TURN)
         return False
 
     # -- joining
 
     def _on_request(self, request: Request) -> None:
-        self._reading.hold(Hold.JOIN)
+        self.reading.hold(Hold.JOIN)
         self._joining = self._loop.create_task(self._join(request), name=f"join {self._report.connection_id}")
 
     async def _join(self, request: Request) -> None:
+        dialect = YDialect(self, self._edge, self._report)
         try:
             async with asyncio.timeout(self._edge.settings.join_timeout_s):
-                admission = await self._edge.doorkeeper.admit(request)
-                room = await self._edge.hub.open(admission.graph_id)
+                await dialect.admit(request)
         except RefusedError as error:
             self._refuse(error.status, error.detail)
         except NotFoundError:
@@ -214,19 +207,17 @@ class Connection(asyncio.Protocol):
             _log.exception("a join failed", connection=self._report.connection_id)
             self._refuse(500, "the server failed at this; its log says why")
         else:
-            session = Session(self._report.connection_id, admission.user_id, admission.read_only, self)
-            self._enter(request, room, session)
+            self._enter(request, dialect)
 
-    def _enter(self, request: Request, room: Room, session: Session) -> None:
+    def _enter(self, request: Request, dialect: Dialect) -> None:
         response = self._framing.accept(request)
         self._framing.send_response(response)
-        self._report.graph_id, self._report.user_id = room.graph_id, session.user_id
-        self._report.status, self._report.read_only = response.status_code, session.read_only
+        self._report.status = response.status_code
         self._send_framing()
         if self._framing.state is State.OPEN:
-            self._room, self._session = room, session
-            self._edge.hub.join(room, session)
-        self._reading.release(Hold.JOIN)
+            self._dialect = dialect
+            dialect.enter()
+        self.reading.release(Hold.JOIN)
 
     def _refuse(self, status: int, detail: str) -> None:
         self._report.status, self._report.close_reason = status, detail
@@ -238,8 +229,8 @@ class Connection(asyncio.Protocol):
         self._send_framing()
 
     def _leave(self) -> None:
-        if self._room is not None and self._session is not None:
-            self._edge.hub.leave(self._room, self._session, self._loop.time())
+        if self._dialect is not None:
+            self._dialect.leave(self._loop.time())
         self._report.duration_s = self._loop.time() - self._opened_at
         goodbye = self._framing.close_rcvd
         if self._report.close_code is None and goodbye is not None:
@@ -258,76 +249,43 @@ class Connection(asyncio.Protocol):
                 self._fragments.clear()
                 self._on_message(message)
         elif frame.opcode is Opcode.TEXT:
-            self._fail(BAD_MESSAGE, "text message: Yjs messages are binary")
+            self.close(BAD_MESSAGE, "text message: Yjs messages are binary")
 
     def _on_message(self, message: bytes) -> None:
-        if self._backlog:
+        if self._is_refused:
+            return
+        if self._is_in_line:
             self._backlog.append(message)
         elif len(message) > self._edge.settings.direct_bytes:
             self._backlog.append(message)
-            self._reading.hold(Hold.TURN)
+            self._is_in_line = True
+            self.reading.hold(Hold.TURN)
             self._edge.turns.enter(self)
         else:
             self._process(message)
 
-    def _process(self, frame: bytes) -> None:
-        room, session = self._room, self._session
-        if room is None or session is None or self._is_refused:
+    def _process(self, message: bytes) -> None:
+        if self._dialect is None:
             return
         self._report.messages += 1
         self._edge.statistics.messages += 1
         try:
-            for message in sync.messages(frame):
-                self._dispatch(room, session, message)
+            self._dialect.receive(message)
         except MalformedError as error:
             self._edge.statistics.malformed += 1
-            self._fail(BAD_MESSAGE, str(error))
+            self.close(BAD_MESSAGE, str(error))
         except WaitingFullError as error:
-            self._fail(OVERLOADED, str(error))
-        except PoisonedDocumentError as error:
-            # Only whoever sent what it failed on is at fault; it may have waited here for this update.
-            self._fail(BAD_MESSAGE if error.update is not None and error.update in frame else OVERLOADED, str(error))
-            self._edge.hub.poisoned(room, error)
-
-    def _dispatch(self, room: Room, session: Session, message: sync.Message) -> None:
-        if isinstance(message, sync.Update):
-            room.receive_update(session, message.update, self._loop.time(), datetime.now(UTC))
-        elif isinstance(message, sync.Acknowledge):
-            room.acknowledge(session, message.frame)
-            self._bound_acknowledgements(session)
-        elif isinstance(message, sync.Awareness):
-            room.receive_presence(session, message.update, self._loop.time())
-        elif isinstance(message, sync.Step1):
-            room.answer_step1(session, message.state_vector)
-        else:
-            room.tell_everyone(session)
-
-    def _has_few_acknowledgements_left(self) -> bool:
-        limit_bytes = self._edge.settings.acknowledgement_bytes
-        return self._session is not None and self._session.awaiting_bytes <= limit_bytes // 2
-
-    def _bound_acknowledgements(self, session: Session) -> None:
-        if session.awaiting_bytes < self._edge.settings.acknowledgement_bytes:
-            return
-        if session.unsettled:
-            # What they wait for would have to come from this client, so it cannot be left unread.
-            self._fail(OVERLOADED, "too many acknowledgements wait for updates that never came")
-        else:
-            self._reading.hold(Hold.ACKNOWLEDGEMENTS)
+            self.close(OVERLOADED, str(error))
 
     def _bound_what_waits(self) -> None:
-        if self._is_closing or self._session is None:
+        if self._is_closing or self._dialect is None:
             return
         if self._edge.hub.log.is_full:
-            self._reading.hold(Hold.LOG)
+            self.reading.hold(Hold.LOG)
             self._edge.stall(self)
         # Answers that are owed even to a client that does not read: it must not be able to pile them up.
         if self._transport.get_write_buffer_size() > _OWED_FACTOR * self._edge.settings.write_buffer_bytes:
-            self._reading.hold(Hold.WRITE)
-
-    def _fail(self, code: int, reason: str) -> None:
-        self._backlog.clear()
-        self.close(code, reason)
+            self.reading.hold(Hold.WRITE)
 
     # -- the transport
 
@@ -344,6 +302,6 @@ class Connection(asyncio.Protocol):
 
     def _end_in_time(self) -> None:
         """Read on, so that the client's goodbye is seen, and cut the socket if none comes in time."""
-        self._reading.release_all()
+        self.reading.release_all()
         if self._cut is None:
             self._cut = self._loop.call_later(self._edge.settings.close_timeout_s, self._transport.abort)

@@ -6,6 +6,23 @@ Source: RFC 6455 section 5.2; frames from a server are not masked.
 _BINARY = 0x82  # FIN and opcode 2
 
 
+class Outbound:
+    """A message to clients; its frame is serialised once, by the first who is sent it as it is."""
+
+    __slots__ = ("_frame", "payload")
+
+    def __init__(self, payload: bytes) -> None:
+        self.payload = payload
+        self._frame: bytes | None = None
+
+    @property
+    def frame(self) -> bytes:
+        """The message as one websocket frame."""
+        if self._frame is None:
+            self._frame = binary_frame(self.payload)
+        return self._frame
+
+
 def binary_frame(payload: bytes) -> bytes:
     """Return `payload` as one unfragmented binary frame."""
     length = len(payload)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from collab.wire.errors import MalformedError
+from collab.wire.frames import Outbound
 from collab.wire.varuint import prefixed, read_bytes, read_varuint
 
 SYNC, AWARENESS, AUTH, QUERY_AWARENESS, ACKNOWLEDGE = 0, 1, 2, 3, 102
@@ -28,6 +29,8 @@ class Update:
     """A change, or (as the answer to a Step1 of ours) all that we lack."""
 
     update: bytes
+    is_answer: bool = False
+    """Whether it is a Step2, which answers a Step1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,30 +87,30 @@ def _sync_message(step: int, content: bytes) -> Step1 | Update:
     if step == STEP1:
         return Step1(content)
     if step in (STEP2, UPDATE):
-        return Update(content)
+        return Update(content, is_answer=step == STEP2)
     raise MalformedError(f"sync step {step} is unknown")
 
 
-def step1(state_vector: bytes) -> bytes:
+def step1(state_vector: bytes) -> Outbound:
     """Ask for everything beyond `state_vector`."""
-    return b"\x00\x00" + prefixed(state_vector)
+    return Outbound(b"\x00\x00" + prefixed(state_vector))
 
 
-def step2(update: bytes) -> bytes:
+def step2(update: bytes) -> Outbound:
     """Answer a Step1."""
-    return b"\x00\x01" + prefixed(update)
+    return Outbound(b"\x00\x01" + prefixed(update))
 
 
-def update(content: bytes) -> bytes:
+def update(content: bytes) -> Outbound:
     """Tell a change."""
-    return b"\x00\x02" + prefixed(content)
+    return Outbound(b"\x00\x02" + prefixed(content))
 
 
-def awareness(content: bytes) -> bytes:
+def awareness(content: bytes) -> Outbound:
     """Tell presence."""
-    return b"\x01" + prefixed(content)
+    return Outbound(b"\x01" + prefixed(content))
 
 
-def permission_denied(reason: str) -> bytes:
+def permission_denied(reason: str) -> Outbound:
     """Tell that a change was refused (y-protocols/auth.js `writePermissionDenied`)."""
-    return b"\x02\x00" + prefixed(reason.encode())
+    return Outbound(b"\x02\x00" + prefixed(reason.encode()))

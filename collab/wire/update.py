@@ -38,6 +38,8 @@ class Shape(NamedTuple):
     """Whether structs are left out in between, to be sent some other time."""
     has_nested_types: bool
     """Whether a shared type is created inside another that is no root."""
+    deletions_at: int
+    """Where in the update its deletions begin."""
 
 
 class Item(NamedTuple):
@@ -62,15 +64,15 @@ def walk(update: bytes, trace: list[Item] | None = None) -> Shape:
     """
     try:
         needs: dict[int, int] = {}
-        starts, ends, gaps, nested, position = _walk_structs(update, needs, trace)
-        delete_ends, position = _walk_deletes(update, position)
+        starts, ends, gaps, nested, deletions_at = _walk_structs(update, needs, trace)
+        delete_ends, position = _walk_deletes(update, deletions_at)
     except IndexError:
         raise MalformedError("the update ends early") from None
     except UnicodeDecodeError:
         raise MalformedError("text in the update is not UTF-8") from None
     if position != len(update):
         raise MalformedError(f"{abs(len(update) - position)} bytes too many or missing at the end of the update")
-    return Shape(starts, ends, delete_ends, needs, gaps, nested)
+    return Shape(starts, ends, delete_ends, needs, gaps, nested, deletions_at)
 
 
 def _walk_structs(

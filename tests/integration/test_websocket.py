@@ -93,7 +93,7 @@ async def test_DOOR_3_a_malformed_message_closes_its_connection_with_a_reason_an
     async with YClient(url) as witness:
         for update in killers.values():
             async with connect(url) as socket:
-                await socket.send(sync.update(update))
+                await socket.send(sync.update(update).payload)
                 code, reason = await close_of(socket)
                 assert code == 4400
                 assert reason
@@ -116,9 +116,9 @@ async def test_ROOM_4_more_acknowledgements_than_a_client_may_have_outstanding_a
     for number in range(3_000):
         entries["k"] = number
     async with connect(served.url(await served.create_graph())) as socket:
-        sending = b"".join(sync.update(update) for update in updates[:100])
+        sending = b"".join(sync.update(update).payload for update in updates[:100])
         for number, update in enumerate(updates):
-            await socket.send(sync.update(update) if number else sending)
+            await socket.send(sync.update(update).payload if number else sending)
             await socket.send(b"\x66%d" % number)
         for number in range(len(updates)):
             assert (await receive(socket, sync.Acknowledge)).frame == b"\x66%d" % number
@@ -130,7 +130,7 @@ async def test_ROOM_5_acknowledgements_for_what_never_becomes_whole_are_bounded(
     text += "missing"
     text += "waits"
     async with connect(served.url(await served.create_graph())) as socket:
-        await socket.send(sync.update(updates[1]))
+        await socket.send(sync.update(updates[1]).payload)
         with suppress(ConnectionClosed):
             for number in range(5_000):
                 await socket.send(b"\x66%d" % number)
@@ -150,7 +150,9 @@ async def test_WIRE_5_several_messages_in_one_frame_are_taken_in_order(served: S
     text += "a"
     text += "b"
     async with connect(served.url(await served.create_graph())) as socket:
-        await socket.send(sync.update(updates[0]) + sync.update(updates[1]) + sync.step1(b"\x00") + b"\x66x")
+        await socket.send(
+            sync.update(updates[0]).payload + sync.update(updates[1]).payload + sync.step1(b"\x00").payload + b"\x66x"
+        )
         step2 = await receive(socket, sync.Update)
         assert step2.update == doc.get_update()
         assert (await receive(socket, sync.Acknowledge)).frame == b"\x66x"
@@ -160,7 +162,7 @@ async def test_WIRE_5_several_messages_in_one_frame_are_taken_in_order(served: S
 async def test_DOOR_4_a_message_that_is_too_large_closes_with_4413(
     database: Database, database_url: str, fragmented: bool
 ) -> None:
-    message = sync.update(b"\x00" * 20_000)
+    message = sync.update(b"\x00" * 20_000).payload
     parts = [message[at : at + 4_000] for at in range(0, len(message), 4_000)]
     async with serving(database, database_url, message_bytes=10_000) as served:
         graph = await served.create_graph()
@@ -180,7 +182,7 @@ async def test_DOOR_5_large_updates_take_turns_and_survive_their_clients_leave(s
             entries[f"{number}.{part}"] = "x" * 50_000
         async with connect(url) as socket:
             for update in updates:
-                await socket.send(sync.update(update))
+                await socket.send(sync.update(update).payload)
 
     await asyncio.gather(*(push(number) for number in range(5)))
     async with YClient(url) as late:
@@ -212,7 +214,7 @@ async def test_DOOR_5_a_large_update_and_a_goodbye_in_one_write_are_both_heard(s
     doc, updates = recorded(8)
     doc.get("map", type=Map)["large"] = "x" * 50_000
     reader, writer = await raw(served, graph)
-    writer.write(masked(2, sync.update(updates[0])) + masked(8, b"\x03\xe8"))
+    writer.write(masked(2, sync.update(updates[0]).payload) + masked(8, b"\x03\xe8"))
     async with asyncio.timeout(WAIT_S):
         await reader.read()
     writer.close()
@@ -223,7 +225,7 @@ async def test_DOOR_5_a_large_update_and_a_goodbye_in_one_write_are_both_heard(s
 async def test_DOOR_5_a_refused_client_does_not_hold_up_the_line(served: Served) -> None:
     graph = await served.create_graph()
     reader, writer = await raw(served, graph)
-    writer.write(masked(2, sync.update(b"\x00" * 50_000)) + masked(1, b"text"))
+    writer.write(masked(2, sync.update(b"\x00" * 50_000).payload) + masked(1, b"text"))
     async with asyncio.timeout(WAIT_S):
         await reader.read()
     writer.close()
@@ -235,7 +237,7 @@ async def test_DOOR_5_a_refused_client_does_not_hold_up_the_line(served: Served)
 async def test_DOOR_3_a_client_that_says_goodbye_and_does_not_read_is_gone_in_time(served: Served) -> None:
     graph = await served.create_graph()
     _reader, writer = await raw(served, graph)
-    writer.write(masked(2, sync.awareness(encode_awareness([Entry(5, 1, b"{}")]))))
+    writer.write(masked(2, sync.awareness(encode_awareness([Entry(5, 1, b"{}")])).payload))
     async with connect(served.url(graph)) as other:
         while decode_awareness((await receive(other, sync.Awareness)).update, 10) != [Entry(5, 1, b"{}")]:
             pass
@@ -276,7 +278,7 @@ async def test_LOG_5_while_nothing_can_be_committed_writers_are_not_read_from_an
         async with connect(served.url(graph)) as socket:
             async with blocker.transaction():
                 await blocker.execute("LOCK TABLE crdt_operations IN EXCLUSIVE MODE")
-                sending = asyncio.gather(*(socket.send(sync.update(update)) for update in [*updates]))
+                sending = asyncio.gather(*(socket.send(sync.update(update).payload) for update in [*updates]))
                 await eventually(uncommitted_bytes, lambda held: held >= 100_000)
                 async with served.http() as http:
                     await eventually(lambda: _status(http, "/readyz"), lambda status: status == 503)
@@ -304,10 +306,10 @@ async def test_ROOM_8_a_client_that_does_not_read_is_queued_nothing_and_converge
     async with serving(database, database_url, write_buffer_bytes=20_000) as served:
         graph = await served.create_graph()
         async with connect(served.url(graph), max_queue=1, max_size=None) as slow:
-            await slow.send(sync.step1(b"\x00"))
+            await slow.send(sync.step1(b"\x00").payload)
             async with connect(served.url(graph)) as author:
                 for update in updates:
-                    await author.send(sync.update(update))
+                    await author.send(sync.update(update).payload)
                 await author.send(b"\x66done")
                 await receive(author, sync.Acknowledge)
             async with served.http() as http:
@@ -330,14 +332,14 @@ async def test_ROOM_7_a_viewer_is_refused_and_told_while_its_presence_works(serv
         connect(served.url(graph)) as editor,
         YClient(served.url(graph)) as witness,
     ):
-        await viewer.send(sync.step1(b"\x00"))
+        await viewer.send(sync.step1(b"\x00").payload)
         await receive(viewer, sync.Update)
-        await viewer.send(sync.update(updates[0]) + b"\x66never")
+        await viewer.send(sync.update(updates[0]).payload + b"\x66never")
         async with asyncio.timeout(WAIT_S):
             while (denial := await viewer.recv())[:2] != b"\x02\x00":
                 pass
         assert b"read" in bytes(denial)  # type: ignore[arg-type]
-        await viewer.send(sync.awareness(encode_awareness([Entry(9, 1, b'{"user":"v"}')])))
+        await viewer.send(sync.awareness(encode_awareness([Entry(9, 1, b'{"user":"v"}')])).payload)
         seen = await receive(editor, sync.Awareness)
         assert decode_awareness(seen.update, 10) == [Entry(9, 1, b'{"user":"v"}')]
         await witness.edit(["map.set", "allowed", 1])
@@ -437,7 +439,7 @@ async def test_a_read_over_http_is_that_of_the_live_document(served: Served) -> 
     nodes["a"] = Map({"label": "A"})
     async with connect(served.url(graph)) as socket, served.http() as http:
         for update in updates:
-            await socket.send(sync.update(update))
+            await socket.send(sync.update(update).payload)
         await socket.send(b"\x66")
         await receive(socket, sync.Acknowledge)
         live = (await http.get(f"/api/graphs/{graph}")).json()
@@ -453,7 +455,7 @@ async def test_HUB_5_a_stop_stores_what_came_in_and_says_1012(database: Database
         graph = await served.create_graph()
         socket = await connect(served.url(graph))
         for update in updates:
-            await socket.send(sync.update(update))
+            await socket.send(sync.update(update).payload)
         await socket.send(b"\x66all")
         await receive(socket, sync.Acknowledge)
         closing = asyncio.create_task(close_of(socket))

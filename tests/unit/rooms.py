@@ -16,6 +16,7 @@ from collab.document import LiveDocument
 from collab.room import Limits, Room
 from collab.session import Session
 from collab.wire import sync
+from collab.wire.frames import Outbound
 from persistence.errors import GraphServedElsewhereError
 from persistence.ports import CommitListener
 from persistence.records import NewEvent, Operation
@@ -130,8 +131,8 @@ class Client:
 
     # the room's view: a Peer
 
-    def send(self, frames: bytes) -> None:
-        self.inbox.extend(split_frames(frames))
+    def send(self, *messages: Outbound) -> None:
+        self.inbox.extend(message.payload for message in messages)
 
     def close(self, code: int, reason: str) -> None:
         self.closed = (code, reason)
@@ -155,19 +156,16 @@ class Client:
         """Send `updates`, or all edits made since the last time."""
         for update in updates or self.take_edits():
             at = START + timedelta(seconds=self.clock.now)
-            self.room.receive_update(self.session, update, self.clock.now, at)
+            self.denials += not self.room.receive_update(self.session, update, self.clock.now, at)
 
     def ask_saved(self, token: bytes) -> None:
-        self.room.acknowledge(self.session, b"\x66" + token)
+        self.room.acknowledge(self.session, Outbound(b"\x66" + token))
 
     def read(self) -> list[sync.Message]:
         """Read all that arrived, answer Step1 and return the messages."""
         frames, self.inbox = self.inbox, []
         messages: list[sync.Message] = []
         for frame in frames:
-            if frame[0] == sync.AUTH:
-                self.denials += 1
-                continue
             for message in sync.messages(frame):
                 self._take(message)
                 messages.append(message)
@@ -183,22 +181,6 @@ class Client:
             self.echoes.append(message.frame[1:])
         elif isinstance(message, sync.Awareness):
             self.presence.append(message.update)
-
-
-def split_frames(data: bytes) -> list[bytes]:
-    """Return the payloads of unmasked binary websocket frames."""
-    payloads = []
-    position = 0
-    while position < len(data):
-        assert data[position] == 0x82
-        length, header = data[position + 1], 2
-        if length >= 126:
-            header = 4 if length == 126 else 10
-            length = int.from_bytes(data[position + 2 : position + header])
-        position += header
-        payloads.append(data[position : position + length])
-        position += length
-    return payloads
 
 
 class Stage:

@@ -14,6 +14,7 @@ from collab.hub import Hub, HubSettings, MemoryFullError
 from collab.room import Room
 from collab.session import Session
 from collab.wire.errors import MalformedError
+from collab.wire.frames import Outbound
 from persistence.errors import GraphServedElsewhereError, NotFoundError, StoreUnavailableError
 from persistence.ports import DocumentChunk
 from tests.clients.eventually import eventually
@@ -54,7 +55,7 @@ class Deaf:
     def __init__(self) -> None:
         self.closed: int | None = None
 
-    def send(self, frames: bytes) -> None:
+    def send(self, *messages: Outbound) -> None:
         """Ignore it."""
 
     def close(self, code: int, reason: str) -> None:

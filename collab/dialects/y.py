@@ -1,0 +1,95 @@
+"""The y-websocket dialect: one graph a socket, named by its address, and message 102.
+
+Source: y-websocket/src/y-websocket.js; message 102 is ours.
+"""
+
+from websockets.http11 import Request
+
+from collab.dialects.channel import Channel
+from collab.dialects.line import Line
+from collab.doorkeeper import Admission
+from collab.edge import ConnectionReport, Edge
+from collab.room import Room
+from collab.session import Session
+from collab.wire import sync
+from collab.wire.frames import Outbound
+
+_HEARTBEAT = sync.awareness(b"\x00").frame
+_DENIED = sync.permission_denied("you may read this graph, not change it")
+
+
+class YDialect:
+    """One socket's graph. A `collab.dialects.line.Dialect`."""
+
+    _channel: "YChannel"
+
+    def __init__(self, line: Line, edge: Edge, report: ConnectionReport) -> None:
+        self._line = line
+        self._edge = edge
+        self._report = report
+
+    async def admit(self, request: Request) -> None:
+        """Ask the doorkeeper, and open the graph's room."""
+        admission = await self._edge.doorkeeper.admit(request)
+        room = await self._edge.hub.open(admission.graph_id)
+        self._channel = YChannel(self._line, self._edge, room, admission, self._report.connection_id)
+        self._report.graph_id, self._report.user_id = admission.graph_id, admission.user_id
+        self._report.read_only = admission.read_only
+
+    def enter(self) -> None:
+        """Join the room."""
+        self._channel.enter()
+
+    def receive(self, message: bytes) -> None:
+        """Take the messages of one frame."""
+        self._channel.receive(message, sync.messages(message))
+
+    def heartbeat(self) -> bytes | None:
+        """Return an empty presence: clients give up after 30 s without a message."""
+        return _HEARTBEAT
+
+    def fall_behind(self) -> None:
+        """Queue nothing more."""
+        self._channel.fall_behind()
+
+    def catch_up(self) -> None:
+        """Send one difference."""
+        self._channel.catch_up()
+
+    def leave(self, now: float) -> None:
+        """Leave the room."""
+        self._channel.leave(now)
+
+
+class YChannel(Channel):
+    """The room behind one socket."""
+
+    def __init__(self, line: Line, edge: Edge, room: Room, admission: Admission, session_id: str) -> None:
+        super().__init__(line, edge, room)
+        self._session = Session(session_id, admission.user_id, admission.read_only, self)
+        self._was_refused = False
+
+    @property
+    def session(self) -> Session:
+        """The only session of this socket."""
+        return self._session
+
+    def send(self, *messages: Outbound) -> None:
+        """Write the frames that all clients of this dialect share."""
+        self._line.write(messages[0].frame if len(messages) == 1 else b"".join([one.frame for one in messages]))
+        self.after_sending()
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the socket."""
+        self._line.close(code, reason)
+
+    def take_update(self, message: sync.Update) -> None:
+        """Apply an update, or tell that it was refused."""
+        if not self.apply(message.update):
+            self._was_refused = True
+            self.send(_DENIED)
+
+    def acknowledge(self, answer: Outbound) -> None:
+        """Echo a message 102; never after an update was refused, since it would tell that all is saved."""
+        if not self._was_refused:
+            super().acknowledge(answer)
