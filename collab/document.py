@@ -12,12 +12,15 @@ from pycrdt import Doc
 
 from collab.nesting import Nesting
 from collab.wire.deletions import covers, deleted_ranges
-from collab.wire.errors import MalformedError
+from collab.wire.errors import MalformedError, TooLargeError
 from collab.wire.state_vector import StateVector, decode_state_vector, encode_state_vector
 from collab.wire.update import Item, Shape, walk
 
 _MEMORY_PER_BYTE = 18
 """Measured with yrs 0.28 on graphs of many small maps: memory per byte of their encoded state."""
+
+_WALK_INSTEAD_BYTES = 16
+"""Measured: a change of so many bytes is walked in the time in which one client's clock is asked for."""
 
 _MEMORY_LEAST = 4096
 """Measured: an empty document and its room."""
@@ -91,6 +94,20 @@ class LiveDocument:
         """Make `memory_bytes` as exact as it can be. Raises PoisonedDocumentError if yrs fails."""
         self.difference({})
 
+    def check_size(self, update: bytes, shape: Shape, limit_bytes: int) -> None:
+        """Raise TooLargeError if `update` would make the encoded document larger; deletions never do.
+
+        Raises PoisonedDocumentError if yrs fails.
+        """
+        if self._size_bytes(update) > limit_bytes and self.lacks(shape):
+            if self.unmeasured_bytes:
+                self.measure()
+            if self._size_bytes(update) > limit_bytes:
+                raise TooLargeError("a document", self._size_bytes(update), limit_bytes)
+
+    def _size_bytes(self, update: bytes) -> int:
+        return self._measured_bytes + self.unmeasured_bytes + len(update)
+
     def missing(self, shape: Shape) -> Missing | None:
         """Return the first thing that an update of this `shape` waits for, None if it waits for nothing."""
         known, own = self.state_vector, shape.struct_ends
@@ -103,14 +120,19 @@ class LiveDocument:
                     return Missing(client, clock)
         return None
 
+    def lacks(self, shape: Shape) -> bool:
+        """Return whether an update of this `shape` has a struct that is not here."""
+        known = self.state_vector
+        return any(known.get(client, 0) < end for client, end in shape.struct_ends.items())
+
     def contains(self, update: bytes, shape: Shape) -> bool:
         """Return whether an update of this `shape` changes nothing: all it has and all it deletes is known.
 
         Raises PoisonedDocumentError if yrs fails.
         """
-        known = self.state_vector
-        if any(known.get(client, 0) < end for client, end in shape.struct_ends.items()):
+        if self.lacks(shape):
             return False
+        known = self.state_vector
         deletions = deleted_ranges(update, shape.deletions_at)
         if not deletions:
             return True
@@ -127,7 +149,7 @@ class LiveDocument:
         change = self._apply(update)
         known = self.state_vector
         ends = {client: end for client, end in shape.struct_ends.items() if end > known.get(client, 0)}
-        if change != update and not _advances(change, ends):
+        if change != update and not self._took_in(change, ends):
             raise PoisonedDocumentError(update, "it did not take in all of an update")
         before = {client: known.get(client, 0) for client in ends}
         known.update(ends)
@@ -177,6 +199,18 @@ class LiveDocument:
         self._whole = None
         return self._emitted.pop()
 
+    def _took_in(self, change: bytes | None, ends: StateVector) -> bool:
+        """Return whether `change`, just made, brings every client in `ends` as far as it says."""
+        if change is None:
+            return not ends
+        try:
+            # Whichever is shorter: a large change takes as long to walk again as it took before.
+            is_short = len(change) < _WALK_INSTEAD_BYTES * len(self.state_vector)
+            done = walk(change).struct_ends if is_short else decode_state_vector(self.doc.get_state())
+        except MalformedError:
+            return False
+        return all(done.get(client) == end for client, end in ends.items())
+
     def _check_nesting(self, update: bytes, shape: Shape) -> None:
         if self._nesting is None:
             if not shape.has_nested_types:
@@ -184,17 +218,6 @@ class LiveDocument:
             self._nesting = Nesting()
             self._nesting.place(_items(self.difference({})), {})
         self._nesting.place(_items(update), self.state_vector)
-
-
-def _advances(change: bytes | None, ends: StateVector) -> bool:
-    """Return whether `change` brings every client in `ends` as far as it says."""
-    if change is None:
-        return not ends
-    try:
-        done = walk(change).struct_ends
-    except MalformedError:
-        return False
-    return all(done.get(client) == end for client, end in ends.items())
 
 
 def _poisoned(update: bytes | None, error: BaseException) -> BaseException:

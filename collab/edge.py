@@ -1,6 +1,7 @@
 """What all websocket connections of this process share: settings, the hub, the heartbeat, the end."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -16,6 +17,10 @@ TOO_LARGE = 4413
 """Close code: more bytes than are taken."""
 OVERLOADED = 4500
 """Close code: too much of something, come again."""
+TOO_SLOW = 4508
+"""Close code: the client does not read."""
+TOO_MANY = 4529
+"""Close code: the client sends more messages than are taken."""
 
 
 class EdgeSettings(NamedTuple):
@@ -24,9 +29,16 @@ class EdgeSettings(NamedTuple):
     message_bytes: int = 16 * 1024 * 1024
     """The largest message; a larger one closes its connection with 4413."""
     direct_bytes: int = 16 * 1024
-    """Up to here a message is processed as it arrives; larger ones take turns."""
+    """Up to so many bytes of one read are processed as they arrive, each message counted with 64 more; the rest
+    takes turns."""
+    messages_per_s: float = 10_000.0
+    """How many messages a client may send, over a tick; one that sends more is closed with 4529."""
+    connections_per_address: int = 10_000
+    """Sockets that one address may have open; a further one is answered 429."""
     write_buffer_bytes: int = 256 * 1024
     """From this many unsent bytes on a client is behind: nothing more is queued for it."""
+    behind_timeout_s: float = 60.0
+    """How long a client that is behind may read nothing before it is closed with 4508."""
     acknowledgement_bytes: int = 256 * 1024
     """From this many bytes of outstanding acknowledgements on a client is not read from until half have left."""
     join_timeout_s: float = 40.0
@@ -61,6 +73,14 @@ class ConnectionReport:
 
 class Tended(Protocol):
     """A connection as the edge sees it."""
+
+    @property
+    def address(self) -> str:
+        """Where the client is."""
+
+    @property
+    def behind_since(self) -> float | None:
+        """Since when the client has been behind, by the loop's clock; None if it is not."""
 
     def tick(self) -> None:
         """Look after liveness."""
@@ -103,6 +123,7 @@ class Edge:
     turns: Turns = field(default_factory=Turns)
     connections: set[Tended] = field(default_factory=set)
     statistics: EdgeStatistics = field(default_factory=EdgeStatistics)
+    _addresses: Counter[str] = field(default_factory=Counter)
     _stalled: set[Tended] = field(default_factory=set)
     _empty: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -151,12 +172,24 @@ class Edge:
         """Take `connection` into care."""
         self.connections.add(connection)
         self.statistics.connections += 1
+        self._addresses[connection.address] += 1
         self._empty.clear()
+
+    def behind_s(self, now: float) -> list[float]:
+        """Return for each client that is behind how long it has read nothing, in seconds."""
+        return [now - one.behind_since for one in self.connections if one.behind_since is not None]
+
+    def is_crowded(self, address: str) -> bool:
+        """Return whether more connections come from `address` than may."""
+        return self._addresses[address] > self.settings.connections_per_address
 
     def gone(self, connection: Tended, report: ConnectionReport) -> None:
         """Let go of `connection`, which has ended."""
         self.connections.discard(connection)
         self._stalled.discard(connection)
+        self._addresses[connection.address] -= 1
+        if not self._addresses[connection.address]:
+            del self._addresses[connection.address]
         self.statistics.sent_bytes += report.sent_bytes
         if not self.connections:
             self._empty.set()

@@ -26,7 +26,19 @@ SERVED_ELSEWHERE = 4503
 """Close code: another node serves the graph now, come again."""
 
 
-class MemoryFullError(Exception):
+class FullError(Exception):
+    """There is no room for a further one; come again."""
+
+
+class RoomFullError(FullError):
+    """As many clients as may are in a graph."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} clients are in this graph, and no more may be; try again")
+        self.limit = limit
+
+
+class MemoryFullError(FullError):
     """The documents in use leave no memory for a further one."""
 
     def __init__(self, limit_bytes: int) -> None:
@@ -47,6 +59,8 @@ class HubSettings(NamedTuple):
     """Memory that the documents of all rooms may take, as estimated by `LiveDocument.memory_bytes`."""
     banned_bytes: int = 32 * 1024 * 1024
     """Updates remembered that a document failed on, each counted with 1,000 bytes more; the oldest go first."""
+    sessions_per_graph: int = 5_000
+    """Clients that may be in one graph."""
     room: Limits = Limits()
 
 
@@ -112,6 +126,13 @@ class Hub:
                 self._opening[graph_id] = opening
                 opening.add_done_callback(self._note_failure)
             await asyncio.shield(opening)
+        return room
+
+    async def open_for_session(self, graph_id: UUID) -> Room:
+        """Return the one room of a graph for a further session. Raises what `open` does, and RoomFullError."""
+        room = await self.open(graph_id)
+        if len(room.sessions) >= self._settings.sessions_per_graph:
+            raise RoomFullError(self._settings.sessions_per_graph)
         return room
 
     def join(self, room: Room, session: Session) -> None:

@@ -17,6 +17,7 @@ from collab.outbox import AfterCommit, Outbox
 from collab.presence import Presence
 from collab.session import Awaiting, Behind, Live, Session
 from collab.wire import sync
+from collab.wire.errors import TooLargeError
 from collab.wire.frames import Outbound
 from collab.wire.state_vector import StateVector, decode_state_vector
 from collab.wire.update import Shape, pieces, walk
@@ -41,6 +42,10 @@ class Limits(NamedTuple):
     """How long presence gathers before it is sent."""
     waiting_bytes: int = 4 * 1024 * 1024
     """Updates held that wait for one they depend on."""
+    update_bytes: int = 12 * 1024 * 1024
+    """The largest update taken from a client: it is walked and applied in one go."""
+    document_bytes: int = 64 * 1024 * 1024
+    """From this size of the encoded document on, nothing is added to it any more."""
 
 
 class Room:
@@ -145,14 +150,17 @@ class Room:
 
         Return False if it would change something and `session` may only read: nothing is changed then.
         Clients answer every Step1, so an update that holds nothing new is no attempt to write.
-        Raises MalformedError or WaitingFullError if it was not taken (nothing changed), and
+        Raises MalformedError, TooLargeError or WaitingFullError if it was not taken (nothing changed), and
         PoisonedDocumentError if the room's document is lost.
         """
         if self.close_code is not None:
             return True
+        if len(update) > self._limits.update_bytes:
+            raise TooLargeError("an update", len(update), self._limits.update_bytes)
         shape = walk(update)
         if session.read_only:
             return self.document.contains(update, shape)
+        self.document.check_size(update, shape, self._limits.document_bytes)
         if shape.has_gaps:
             for piece in pieces(update):
                 self._receive(session, piece, walk(piece), now, received_at)

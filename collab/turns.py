@@ -1,32 +1,37 @@
-"""Large messages, one a turn of the event loop, round robin by connection.
+"""What takes long, one piece a turn of the event loop: round robin by graph, and within a graph by connection.
 
-A connection is not read from while it has one waiting, so what waits is bounded by what one
+A connection is not read from while it has something waiting, so what waits is bounded by what one
 read brought in, and small edits of others get through between any two.
 """
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
+from collections.abc import Hashable
 from typing import Protocol
 
 
 class Waiting(Protocol):
-    """A connection with large messages to process."""
+    """A connection with messages to process."""
+
+    @property
+    def topic(self) -> Hashable:
+        """What its next message is about: a graph."""
 
     def take_turn(self) -> bool:
-        """Process one message; return whether more wait."""
+        """Process a little; return whether more waits."""
 
 
 class Turns:
-    """The line of connections that wait for a turn."""
+    """The lines of connections that wait for a turn, one a graph."""
 
     def __init__(self) -> None:
-        self._line: deque[Waiting] = deque()
+        self._lines: OrderedDict[Hashable, deque[Waiting]] = OrderedDict()
         self._free = asyncio.Event()
         self._free.set()
 
     def enter(self, waiting: Waiting) -> None:
-        """Put `waiting`, which is not in the line, at its end."""
-        self._line.append(waiting)
+        """Put `waiting`, which is in no line, at the end of its graph's."""
+        self._line_up(waiting)
         if self._free.is_set():
             self._free.clear()
             asyncio.get_running_loop().call_soon(self._next)
@@ -35,16 +40,22 @@ class Turns:
         """Wait until nobody waits any more."""
         await self._free.wait()
 
+    def _line_up(self, waiting: Waiting) -> None:
+        self._lines.setdefault(waiting.topic, deque()).append(waiting)
+
     def _next(self) -> None:
-        waiting = self._line.popleft()
+        topic, line = self._lines.popitem(last=False)
+        waiting = line.popleft()
+        if line:
+            self._lines[topic] = line
         has_more = False
         try:
             has_more = waiting.take_turn()
         finally:
             # Whatever happens in one turn, those behind it get theirs.
             if has_more:
-                self._line.append(waiting)
-            if self._line:
+                self._line_up(waiting)
+            if self._lines:
                 asyncio.get_running_loop().call_soon(self._next)
             else:
                 self._free.set()

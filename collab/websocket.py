@@ -6,7 +6,7 @@ serialised once for all. Compression is not negotiated for the same reason.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from http import HTTPStatus
 from typing import cast
 
@@ -21,16 +21,18 @@ from collab.arrivals import WaitingFullError
 from collab.dialects.line import Dialect
 from collab.dialects.y import YDialect
 from collab.doorkeeper import RefusedError
-from collab.edge import BAD_MESSAGE, OVERLOADED, TOO_LARGE, ConnectionReport, Edge
-from collab.hub import MemoryFullError
+from collab.edge import BAD_MESSAGE, OVERLOADED, TOO_LARGE, TOO_MANY, TOO_SLOW, ConnectionReport, Edge
+from collab.hub import FullError
 from collab.liveness import Liveness, Need
 from collab.reading import Hold, Reading
-from collab.wire.errors import MalformedError
+from collab.wire.errors import MalformedError, TooLargeError
 from persistence.errors import NotFoundError, StoreUnavailableError
 
 _log = structlog.get_logger("layercake.websocket")
 
 _OWED_FACTOR = 4
+_MESSAGE_COST_BYTES = 64
+_TRY_AGAIN = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
 _MAX_REASON_BYTES = 123  # RFC 6455 section 5.5: a control frame carries 125 bytes
 
 
@@ -58,6 +60,10 @@ class Connection(asyncio.Protocol):
         self._joining: asyncio.Task[None] | None = None
         self._is_closing = self._is_lost = self._is_refused = self._is_in_line = False
         self._liveness = Liveness(edge.settings.silent_ticks, edge.settings.deaf_ticks)
+        self._taken_bytes = 0
+        self._messages_before = 0
+        self._unread_bytes = 0
+        self.behind_since: float | None = None
         self._cut: asyncio.TimerHandle | None = None
         self._report = ConnectionReport(connection_id=edge.new_id())
         self._opened_at = self._loop.time()
@@ -68,6 +74,7 @@ class Connection(asyncio.Protocol):
         """Take over a socket whose handshake request follows in `data_received`."""
         self._transport = cast("asyncio.Transport", transport)
         self.reading = Reading(self._transport)
+        self.address = str((transport.get_extra_info("peername") or ("",))[0])
         self._transport.set_write_buffer_limits(high=self._edge.settings.write_buffer_bytes)
         self._edge.opened(self)
 
@@ -76,6 +83,7 @@ class Connection(asyncio.Protocol):
         self._liveness.has_received = True
         self._report.received_bytes += len(data)
         self._edge.statistics.received_bytes += len(data)
+        self._taken_bytes = 0
         self._framing.receive_data(data)
         for event in self._framing.events_received():
             if isinstance(event, Frame):
@@ -105,11 +113,13 @@ class Connection(asyncio.Protocol):
         if self._dialect is not None:
             self._report.times_behind += 1
             self._edge.statistics.times_behind += 1
+            self.behind_since, self._unread_bytes = self._loop.time(), self._transport.get_write_buffer_size()
             self._dialect.fall_behind()
 
     def resume_writing(self) -> None:
         """The client has read what was under way to it."""
         self.reading.release(Hold.WRITE)
+        self.behind_since = None
         if self._dialect is not None:
             self._dialect.catch_up()
 
@@ -128,6 +138,7 @@ class Connection(asyncio.Protocol):
         if self._is_closing:
             return
         self._is_closing = self._is_refused = True
+        self.behind_since = None
         self._backlog.clear()
         self._report.close_code, self._report.close_reason = code, reason
         if self._framing.state is State.OPEN:
@@ -140,9 +151,9 @@ class Connection(asyncio.Protocol):
     # -- Tended
 
     def tick(self) -> None:
-        """Send a message before the client gives up on us, a ping before we give up on it."""
+        """See that the client keeps its bounds; show it that we are here, and ask whether it is."""
         need = self._liveness.tick(is_reading=not self.reading.holds)
-        if self._dialect is None or self._is_closing:
+        if self._dialect is None or self._is_closing or self._is_cut_off():
             return
         if need is Need.A_MESSAGE:
             self._send_heartbeat(self._dialect)
@@ -151,6 +162,19 @@ class Connection(asyncio.Protocol):
             self._send_framing()
         elif need is Need.AN_END:
             self._transport.abort()
+
+    def _is_cut_off(self) -> bool:
+        """Close a client that sends too much, or reads nothing for too long; return whether that was done."""
+        settings, now = self._edge.settings, self._loop.time()
+        messages, self._messages_before = self._report.messages - self._messages_before, self._report.messages
+        unread_bytes, self._unread_bytes = self._unread_bytes, self._transport.get_write_buffer_size()
+        if self.behind_since is not None and self._unread_bytes < unread_bytes:
+            self.behind_since = now  # it reads, if slowly
+        if messages > settings.messages_per_s * settings.tick_s:
+            self.close(TOO_MANY, f"more than {settings.messages_per_s:g} messages a second")
+        elif self.behind_since is not None and now - self.behind_since >= settings.behind_timeout_s:
+            self.close(TOO_SLOW, f"nothing was read for {settings.behind_timeout_s:g} s")
+        return self._is_closing
 
     def _send_heartbeat(self, dialect: Dialect) -> None:
         frames = dialect.heartbeat()
@@ -171,10 +195,18 @@ class Connection(asyncio.Protocol):
 
     # -- Waiting
 
+    @property
+    def topic(self) -> Hashable:
+        """The graph that the first message of the backlog is about (`collab.turns.Waiting`)."""
+        if self._dialect is None or not self._backlog:
+            return None
+        return self._dialect.topic(self._backlog[0])
+
     def take_turn(self) -> bool:
-        """Process the first message of the backlog; return whether more wait."""
-        if self._backlog:
-            self._process(self._backlog.popleft())
+        """Process the first messages of the backlog, as many as one read may; return whether more wait."""
+        self._taken_bytes = 0
+        while self._backlog and (not self._taken_bytes or self._fits(self._backlog[0])):
+            self._take(self._backlog.popleft())
         if self._backlog:
             return True
         self._is_in_line = False
@@ -188,6 +220,9 @@ class Connection(asyncio.Protocol):
 
     def _on_request(self, request: Request) -> None:
         self.reading.hold(Hold.JOIN)
+        if self._edge.is_crowded(self.address):
+            self._refuse(429, "too many connections come from your address; close some, or try again")
+            return
         self._joining = self._loop.create_task(self._join(request), name=f"join {self._report.connection_id}")
 
     async def _join(self, request: Request) -> None:
@@ -199,7 +234,7 @@ class Connection(asyncio.Protocol):
             self._refuse(error.status, error.detail)
         except NotFoundError:
             self._refuse(404, "there is no such graph")
-        except (StoreUnavailableError, MemoryFullError) as error:
+        except (StoreUnavailableError, FullError) as error:
             self._refuse(503, str(error))
         except TimeoutError:
             self._refuse(503, "the database does not answer; try again")
@@ -223,7 +258,7 @@ class Connection(asyncio.Protocol):
         self._report.status, self._report.close_reason = status, detail
         self._edge.statistics.refused += 1
         response: Response = self._framing.reject(HTTPStatus(status), detail + "\n")
-        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        if status in _TRY_AGAIN:
             response.headers["Retry-After"] = "1"
         self._framing.send_response(response)
         self._send_framing()
@@ -243,7 +278,8 @@ class Connection(asyncio.Protocol):
         if frame.opcode is Opcode.BINARY and frame.fin:
             self._on_message(bytes(frame.data))
         elif frame.opcode in (Opcode.BINARY, Opcode.CONT):
-            self._fragments.append(bytes(frame.data))
+            if frame.data:
+                self._fragments.append(bytes(frame.data))
             if frame.fin:
                 message = b"".join(self._fragments)
                 self._fragments.clear()
@@ -256,17 +292,21 @@ class Connection(asyncio.Protocol):
             return
         if self._is_in_line:
             self._backlog.append(message)
-        elif len(message) > self._edge.settings.direct_bytes:
+        elif self._fits(message):
+            self._take(message)
+        else:
             self._backlog.append(message)
             self._is_in_line = True
             self.reading.hold(Hold.TURN)
             self._edge.turns.enter(self)
-        else:
-            self._process(message)
 
-    def _process(self, message: bytes) -> None:
+    def _fits(self, message: bytes) -> bool:
+        return self._taken_bytes + len(message) + _MESSAGE_COST_BYTES <= self._edge.settings.direct_bytes
+
+    def _take(self, message: bytes) -> None:
         if self._dialect is None:
             return
+        self._taken_bytes += len(message) + _MESSAGE_COST_BYTES
         self._report.messages += 1
         self._edge.statistics.messages += 1
         try:
@@ -274,6 +314,8 @@ class Connection(asyncio.Protocol):
         except MalformedError as error:
             self._edge.statistics.malformed += 1
             self.close(BAD_MESSAGE, str(error))
+        except TooLargeError as error:
+            self.close(TOO_LARGE, str(error))
         except WaitingFullError as error:
             self.close(OVERLOADED, str(error))
 

@@ -36,6 +36,11 @@ class _Collector(Collector):
         yield _gauge("leases", "Graphs that this server and no other serves.", len(self._log.leases.held))
         yield _gauge("sessions", "Clients in a graph.", sum(len(room.sessions) for room in rooms))
         yield _gauge("connections", "Open websockets.", len(self._edge.connections))
+        behind_s = self._edge.behind_s(asyncio.get_running_loop().time())
+        yield _gauge("clients_behind", "Clients that read too slowly and are queued nothing.", len(behind_s))
+        yield _gauge(
+            "longest_behind_seconds", "How long the slowest of them has read nothing.", max(behind_s, default=0)
+        )
         yield _gauge("tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
 
     def _counters(self) -> Iterable[Metric]:

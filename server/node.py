@@ -73,10 +73,13 @@ def _hub_settings(settings: Settings) -> HubSettings:
         window_s=settings.coalescing_window_s,
         presence_window_s=settings.presence_window_s,
         waiting_bytes=settings.pending_bytes,
+        update_bytes=settings.update_bytes,
+        document_bytes=settings.document_bytes,
     )
     return HubSettings(
         load_timeout_s=settings.load_timeout_s,
         idle_unload_s=settings.idle_unload_s,
         documents_bytes=settings.documents_bytes,
+        sessions_per_graph=settings.sessions_per_graph,
         room=limits,
     )

@@ -49,6 +49,9 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
     edge_settings = EdgeSettings(
         message_bytes=settings.message_bytes,
         write_buffer_bytes=settings.write_buffer_bytes,
+        messages_per_s=settings.messages_per_s,
+        connections_per_address=settings.connections_per_address,
+        behind_timeout_s=settings.behind_timeout_s,
         tick_s=settings.liveness_tick_s,
         join_timeout_s=settings.load_timeout_s + settings.database_timeout_s,
     )

@@ -29,6 +29,12 @@ class Settings(BaseSettings):
     log_behind_s: float = Field(5.0, gt=0, description="Age of the oldest uncommitted edit that fails /readyz.")
 
     message_bytes: int = Field(16 * 1024 * 1024, ge=1024, description="Largest websocket message.")
+    update_bytes: int = Field(12 * 1024 * 1024, ge=1024, description="Largest update of a client.")
+    document_bytes: int = Field(64 * 1024 * 1024, ge=1024, description="Size up to which a document can grow.")
+    messages_per_s: float = Field(10_000.0, gt=0, description="Messages that one client may send, over 5 s.")
+    sessions_per_graph: int = Field(5_000, ge=1, description="Clients that may be in one graph.")
+    connections_per_address: int = Field(10_000, ge=1, description="Sockets that one address may have open.")
+    behind_timeout_s: float = Field(60.0, gt=0, description="How long a client that is behind may read nothing.")
     write_buffer_bytes: int = Field(256 * 1024, ge=1024, description="Unsent bytes from which on a client is behind.")
     pending_bytes: int = Field(4 * 1024 * 1024, ge=1, description="Updates a graph holds that wait for others.")
     coalescing_window_s: float = Field(0.005, ge=0, le=1, description="How long changes gather for one broadcast.")

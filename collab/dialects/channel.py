@@ -50,7 +50,7 @@ class Channel(ABC):
         self._edge.hub.leave(self.room, self.session, now)
 
     def receive(self, frame: bytes, messages: Iterable[sync.Message]) -> None:
-        """Take the messages of one frame. Raises MalformedError and WaitingFullError."""
+        """Take the messages of one frame. Raises MalformedError, TooLargeError and WaitingFullError."""
         try:
             for message in messages:
                 self._dispatch(message)

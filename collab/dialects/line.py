@@ -1,5 +1,6 @@
 """Where a dialect meets its socket: what each may ask of the other."""
 
+from collections.abc import Hashable
 from typing import Protocol
 
 from websockets.http11 import Request
@@ -27,7 +28,7 @@ class Dialect(Protocol):
     async def admit(self, request: Request) -> None:
         """Decide on a handshake before it is answered.
 
-        Raises RefusedError, NotFoundError, StoreUnavailableError or MemoryFullError. Nothing may be awaited between
+        Raises RefusedError, NotFoundError, StoreUnavailableError or FullError. Nothing may be awaited between
         its end and `enter`.
         """
 
@@ -35,7 +36,10 @@ class Dialect(Protocol):
         """Begin: the handshake is answered."""
 
     def receive(self, message: bytes) -> None:
-        """Take the payload of one binary message. Raises MalformedError and WaitingFullError."""
+        """Take the payload of one binary message. Raises MalformedError, TooLargeError and WaitingFullError."""
+
+    def topic(self, message: bytes) -> Hashable:
+        """Return the graph that a message is about."""
 
     def heartbeat(self) -> bytes | None:
         """Return frames that show the client that somebody is there, None if it needs none."""

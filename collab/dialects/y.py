@@ -3,6 +3,8 @@
 Source: y-websocket/src/y-websocket.js; message 102 is ours.
 """
 
+from collections.abc import Hashable
+
 from websockets.http11 import Request
 
 from collab.dialects.channel import Channel
@@ -31,7 +33,7 @@ class YDialect:
     async def admit(self, request: Request) -> None:
         """Ask the doorkeeper, and open the graph's room."""
         admission = await self._edge.doorkeeper.admit(request)
-        room = await self._edge.hub.open(admission.graph_id)
+        room = await self._edge.hub.open_for_session(admission.graph_id)
         self._channel = YChannel(self._line, self._edge, room, admission, self._report.connection_id)
         self._report.graph_id, self._report.user_id = admission.graph_id, admission.user_id
         self._report.read_only = admission.read_only
@@ -43,6 +45,10 @@ class YDialect:
     def receive(self, message: bytes) -> None:
         """Take the messages of one frame."""
         self._channel.receive(message, sync.messages(message))
+
+    def topic(self, _message: bytes) -> Hashable:
+        """Return the socket's graph."""
+        return self._channel.room.graph_id
 
     def heartbeat(self) -> bytes | None:
         """Return an empty presence: clients give up after 30 s without a message."""
