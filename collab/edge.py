@@ -39,6 +39,9 @@ class EdgeSettings(NamedTuple):
     """From this many unsent bytes on a client is behind: nothing more is queued for it."""
     behind_timeout_s: float = 60.0
     """How long a client that is behind may read nothing before it is closed with 4508."""
+    uncommitted_bytes: int = 2 * 1024 * 1024
+    """From this many bytes of a client's large messages that wait for their commit on, it is not read from until half
+    are committed, so that those who push much leave the log to the others."""
     acknowledgement_bytes: int = 256 * 1024
     """From this many bytes of outstanding acknowledgements on a client is not read from until half have left."""
     join_timeout_s: float = 40.0

@@ -13,6 +13,8 @@ class Hold(Enum):
     """A large message of it waits for its turn."""
     LOG = auto()
     """More waits for its commit than the log should hold."""
+    UNCOMMITTED = auto()
+    """More of its own large messages waits for its commit than is its share."""
     ACKNOWLEDGEMENTS = auto()
     """It asked for more acknowledgements than may be outstanding."""
     WRITE = auto()

@@ -23,6 +23,7 @@ class Channel(ABC):
         self._line = line
         self._edge = edge
         self._loop = asyncio.get_running_loop()
+        self._uncommitted_bytes = 0
 
     @property
     @abstractmethod
@@ -54,11 +55,26 @@ class Channel(ABC):
         try:
             for message in messages:
                 self._dispatch(message)
+            if len(frame) > self._edge.settings.direct_bytes:
+                self._bound_uncommitted(len(frame))
         except PoisonedDocumentError as error:
             # Only whoever sent what it failed on is at fault; it may have waited here for this update.
             is_author = error.update is not None and error.update in frame
             self._line.close(BAD_MESSAGE if is_author else OVERLOADED, str(error))
             self._edge.hub.poisoned(self.room, error)
+
+    def _bound_uncommitted(self, size_bytes: int) -> None:
+        reading, limit_bytes = self._line.reading, self._edge.settings.uncommitted_bytes
+        self._uncommitted_bytes += size_bytes
+        if self._uncommitted_bytes > limit_bytes:
+            reading.hold(Hold.UNCOMMITTED)
+
+        def committed() -> None:
+            self._uncommitted_bytes -= size_bytes
+            if self._uncommitted_bytes <= limit_bytes // 2:
+                reading.release(Hold.UNCOMMITTED)
+
+        self.room.when_settled(committed)
 
     def fall_behind(self) -> None:
         """The client reads too slowly."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import asyncpg
 import pytest
 from pycrdt import Map
 from websockets.asyncio.client import ClientConnection, connect
@@ -207,3 +208,33 @@ async def test_LIMIT_5_a_flood_of_small_messages_lets_others_through(database: D
             (taken,) = re.findall(r"(?m)^layercake_messages_received_total (\S+)", (await http.get("/metrics")).text)
             assert 0 < float(taken) < 30_000
             noisy.transport.abort()
+
+
+async def test_LIMIT_5_who_pushes_much_is_not_read_from_until_half_of_it_is_committed(
+    database: Database, database_url: str
+) -> None:
+    """The log is kept for the others: a person's edits go through while an agent waits for its own."""
+    _, updates = entries(300_000, 20)
+    blocker = await asyncpg.connect(database_url)
+    async with serving(database, database_url) as served:
+        graph = await served.create_graph()
+        async with (
+            connect(served.url(graph)) as agent,
+            YClient(served.url(graph)) as person,
+            YClient(served.url(graph)) as other,
+        ):
+            async with blocker.transaction():
+                await blocker.execute("LOCK TABLE crdt_operations IN EXCLUSIVE MODE")
+                sending = asyncio.gather(*(agent.send(sync.update(update).payload) for update in updates))
+                await eventually(lambda: gauge(served, "uncommitted_bytes"), lambda size: size > 2 * 1024**2)
+                await person.edit(["map.set", "small", 1])
+                await eventually(other.content, lambda content: "small" in content.map)
+                assert await gauge(served, "uncommitted_bytes") < 4 * 1024**2
+            await sending
+            await agent.send(b"\x66all")
+            async with asyncio.timeout(WAIT_S):
+                while await agent.recv() != b"\x66all":
+                    pass
+        async with YClient(served.url(graph)) as late:
+            assert len((await late.content()).map) == len(updates) + 1
+    await blocker.close()
