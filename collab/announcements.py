@@ -10,15 +10,15 @@ from collections import deque
 from collections.abc import Callable, Set
 
 from collab.presence import Presence
-from collab.session import Session
+from collab.session import Live, Session
 from collab.wire import sync
 from collab.wire.awareness import encode_awareness
 from collab.wire.frames import Outbound
 
-WINDOW_PER_SESSION_S = 0.001_5
+WINDOW_PER_SESSION_S = 0.000_5
 """How much longer what people show gathers with every session."""
 
-MAX_WINDOW_S = 0.5
+MAX_WINDOW_S = 0.25
 """The longest it gathers: with the way to the client it stays younger than a second."""
 
 PAUSE_PER_SESSION_S = 0.000_5
@@ -26,6 +26,9 @@ PAUSE_PER_SESSION_S = 0.000_5
 
 MAX_PAUSE_S = 0.2
 """The longest time between them: someone who comes back is seen within 0.3 s."""
+
+QUESTION_PAUSE_S = 1.0
+"""The time between two rounds of asking everyone to announce themselves anew."""
 
 TURN_BYTES = 512 * 1024
 """From this size on, all its copies together, a frame is sent in several turns of the loop."""
@@ -53,8 +56,9 @@ class Announcements:
         self._due: deque[Callable[[], bytes | None]] = deque()
         self._message = sync.awareness(b"\x00")
         self._recipients: deque[Session] = deque()
-        self._moved_at = float("-inf")
-        self._is_moved_planned = self._is_updated_planned = False
+        self._unasked: set[Session] = set()
+        self._moved_at = self._asked_at = float("-inf")
+        self._is_moved_planned = self._is_updated_planned = self._is_question_planned = False
 
     def receive(self, session: Session, update: bytes, now: float, *, is_greeting: bool = False) -> None:
         """Take what `session` shows of itself. Raises MalformedError for bytes that are no presence.
@@ -69,6 +73,7 @@ class Announcements:
 
     def leave(self, session: Session, now: float) -> None:
         """Let the others know that `session` has left."""
+        self._unasked.discard(session)
         self._presence.leave(session, now)
         self._plan(now)
 
@@ -77,8 +82,14 @@ class Announcements:
         self._tell(session, self._presence.everyone())
 
     def tell_missed(self, session: Session) -> None:
-        """Send `session`, which was sent nothing for a while, who is present and who left."""
+        """Send `session`, which was sent nothing for a while, who is present and who left.
+
+        It may be one of those who left itself, and does not know with which clock.
+        """
         self._tell(session, self._presence.everyone_and_gone())
+        if session in self._unasked:
+            self._unasked.remove(session)
+            self._tell(session, self._presence.question(session))
 
     def forget(self, now: float) -> None:
         """Forget those who left some time ago."""
@@ -97,6 +108,18 @@ class Announcements:
             self._is_updated_planned = True
             window_s = self._window_s + WINDOW_PER_SESSION_S * len(self._sessions)
             self._schedule(max(self._window_s, min(window_s, MAX_WINDOW_S)), self._send_updated)
+        if self._presence.take_returned() and not self._is_question_planned:
+            self._is_question_planned = True
+            self._schedule(max(0.0, self._asked_at + QUESTION_PAUSE_S - now), self._ask)
+
+    def _ask(self, now: float) -> None:
+        self._asked_at = now
+        self._is_question_planned = False
+        for session in self._sessions:
+            if isinstance(session.reading, Live):
+                self._tell(session, self._presence.question(session))
+            else:
+                self._unasked.add(session)
 
     def _send_moved(self, now: float) -> None:
         self._moved_at = now

@@ -5,7 +5,8 @@ taking the repetition for ownership would leave ghosts. What is not newer than t
 a clock stays known for a while after its client left, so that late repetitions do not bring it back.
 
 The exception is a greeting, the presence straight after a session's first Step1. A client that reconnects shows
-itself with the clock that others have already seen leave; it is taken with the clock after that.
+itself with a clock that others have already seen, and would drop; it is taken with a later one, of which the
+client is told. What it says until it has heard of that counts on from what it said before.
 """
 
 import json
@@ -18,7 +19,7 @@ import orjson
 from auth.policy import Principal
 from collab.echoes import Echoes
 from collab.session import Session
-from collab.wire.awareness import GONE, Entry, decode_awareness, encode_entry
+from collab.wire.awareness import GONE, Entry, decode_awareness, encode_awareness, encode_entry
 from collab.wire.errors import MalformedError
 
 MAX_ENTRIES = 2_000
@@ -46,6 +47,8 @@ _JSON_SPACE = b" \t\n\r"  # RFC 8259 section 2
 class _Present:
     owner: Session
     clock: int
+    said_clock: int
+    """The last clock that its owner sent; it has not heard of `clock` yet if that is higher."""
     size_bytes: int
     encoded: bytes
 
@@ -66,6 +69,7 @@ class Presence:
         self._own: dict[Session, set[int]] = {}
         self._moved: set[int] = set()
         self._updated: set[int] = set()
+        self._has_returned = False
         self._bytes = 0
         self._everyone: bytes | None = None
         self._echoes = Echoes()
@@ -95,7 +99,7 @@ class Presence:
         for entry in entries:
             taken = self._settled(session, entry, is_greeting=is_greeting)
             if taken is not None and self._fits(session, taken):
-                self._take(session, taken, now, has_moved=is_greeting)
+                self._take(session, entry, taken.clock, now, is_greeting=is_greeting)
                 if taken.clock != entry.clock:
                     corrections.append(taken)
         return corrections
@@ -120,6 +124,23 @@ class Presence:
         """Return all who are present, and all who are known to have left, None if there are none."""
         return self._encode([*self._present, *self._gone])
 
+    def take_returned(self) -> bool:
+        """Return whether somebody came back on a new session since the last call.
+
+        Such a client took everyone for gone when its connection broke, and it takes nobody with a clock it knows.
+        """
+        returned, self._has_returned = self._has_returned, False
+        return returned
+
+    def question(self, session: Session) -> bytes | None:
+        """Return an awareness update at which `session` announces itself anew, None if it shows nothing.
+
+        Told that it has left, a client of y-protocols says with its next clock that it has not (awareness.js
+        `applyAwarenessUpdate`).
+        """
+        own = [Entry(client, self._present[client].clock, GONE) for client in self._own.get(session, ())]
+        return encode_awareness(own) if own else None
+
     def take_moved(self) -> bytes | None:
         """Return who came and then who left since the last call as one awareness update, None if nobody did."""
         moved, self._moved = self._moved, set()
@@ -141,11 +162,19 @@ class Presence:
         if known is None:
             return self._settled_absent(entry, is_greeting=is_greeting)
         if known.owner is session:
-            is_news = entry.clock > known.clock or (entry.clock == known.clock and entry.state == GONE)
-            return entry if is_news else None
+            return self._settled_own(known, entry)
         if not is_greeting or entry.state == GONE or known.owner.user_id != session.user_id:
             return None
         if entry.clock > known.clock or known.encoded == _encoded(session, entry):
+            return entry
+        return entry._replace(clock=known.clock + 1)
+
+    def _settled_own(self, known: _Present, entry: Entry) -> Entry | None:
+        if entry.state == GONE:
+            return entry._replace(clock=max(entry.clock, known.clock)) if entry.clock >= known.said_clock else None
+        if entry.clock <= known.said_clock:
+            return None
+        if entry.clock > known.clock or known.encoded == _encoded(known.owner, entry):
             return entry
         return entry._replace(clock=known.clock + 1)
 
@@ -153,7 +182,10 @@ class Presence:
         if entry.state == GONE:
             return None
         gone = self._gone.get(entry.client)
-        if gone is None or entry.clock > gone.clock:
+        if gone is None:
+            # Known to nobody here, but maybe to those who were here before: after a restart all come back.
+            return entry._replace(clock=entry.clock + 1) if is_greeting else entry
+        if entry.clock > gone.clock:
             return entry
         return entry._replace(clock=gone.clock + 1) if is_greeting else None
 
@@ -168,22 +200,23 @@ class Presence:
             and self._bytes + more_bytes <= MAX_ROOM_BYTES
         )
 
-    def _take(self, session: Session, entry: Entry, now: float, *, has_moved: bool) -> None:
+    def _take(self, session: Session, entry: Entry, clock: int, now: float, *, is_greeting: bool) -> None:
+        """Take `entry` of `session`, shown to others with `clock`."""
         if entry.state == GONE:
-            self._remove(entry.client, entry.clock, now)
+            self._remove(entry.client, clock, now)
             return
-        known = self._present.get(entry.client)
+        known, gone = self._present.get(entry.client), self._gone.pop(entry.client, None)
         if known is None:
-            self._gone.pop(entry.client, None)
             self._make_room()
         else:
             self._disown(entry.client, known)
-        encoded = _encoded(session, entry)
-        self._present[entry.client] = _Present(session, entry.clock, len(entry.state), encoded)
+        self._has_returned |= is_greeting and (known is not None or gone is not None)
+        encoded = _encoded(session, entry._replace(clock=clock))
+        self._present[entry.client] = _Present(session, clock, entry.clock, len(entry.state), encoded)
         self._own.setdefault(session, set()).add(entry.client)
         self._bytes += len(entry.state)
         if known is None or known.encoded != encoded:
-            self._mark(entry.client, has_moved=has_moved or known is None)
+            self._mark(entry.client, has_moved=is_greeting or known is None)
 
     def _remove(self, client: int, clock: int, now: float) -> None:
         self._disown(client, self._present.pop(client))
