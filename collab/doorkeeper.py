@@ -6,14 +6,21 @@ from uuid import UUID
 
 from websockets.http11 import Request
 
+from auth.policy import Principal
+
 
 @dataclass(frozen=True, slots=True)
 class Admission:
     """A client may come in: to which graph, as whom, and whether only to read."""
 
     graph_id: UUID
-    user_id: UUID
+    principal: Principal
     read_only: bool
+
+    @property
+    def user_id(self) -> UUID:
+        """Who comes in."""
+        return self.principal.id
 
 
 class RefusedError(Exception):

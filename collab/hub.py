@@ -204,7 +204,7 @@ class Hub:
     def look_over(self, now: float) -> None:
         """Give up rooms that nobody used for a while and whose every operation is committed, and see to the budget."""
         for room in self.rooms:
-            room.presence.forget(now)
+            room.announcements.forget(now)
         for graph_id, since in list(self._idle_since.items()):
             if now - since >= self._settings.idle_unload_s and self._rooms[graph_id].is_settled:
                 self._unload(graph_id)

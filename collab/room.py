@@ -1,4 +1,4 @@
-"""One graph's live room: a document, its sessions and its presence.
+"""One graph's live room: a document, its sessions and what they announce.
 
 Synchronous and without sockets, clock or tasks: nothing is awaited while the document changes.
 Times are seconds of the caller's monotonic clock. A change goes at once (once a window) to all
@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from collab.announcements import Announcements
 from collab.arrivals import Arrival, Arrivals
 from collab.document import LiveDocument
 from collab.outbox import AfterCommit, Outbox
-from collab.presence import Presence
 from collab.session import Awaiting, Behind, Live, Session
 from collab.wire import sync
 from collab.wire.errors import TooLargeError
@@ -39,7 +39,7 @@ class Limits(NamedTuple):
     window_per_session_s: float = 0.000_025
     """How much longer the window gets with every session, so that large rooms keep up."""
     presence_window_s: float = 0.05
-    """How long presence gathers before it is sent."""
+    """How long presence gathers in a small room before it is sent."""
     waiting_bytes: int = 4 * 1024 * 1024
     """Updates held that wait for one they depend on."""
     update_bytes: int = 12 * 1024 * 1024
@@ -66,7 +66,7 @@ class Room:
         self.graph_id = graph_id
         self.document = document
         self.sessions: set[Session] = set()
-        self.presence = Presence()
+        self.announcements = Announcements(self.sessions, self._send, schedule, limits.presence_window_s)
         self.close_code: int | None = None
         """With what the room was given up; from then on it takes in nothing more."""
         self.refusal: Refusal | None = None
@@ -83,7 +83,6 @@ class Room:
         self._committed = 0
         self._flushed_at = float("-inf")
         self._flush_due = False
-        self._presence_due = False
 
     @property
     def is_settled(self) -> bool:
@@ -98,20 +97,19 @@ class Room:
     # -- sessions
 
     def join(self, session: Session) -> None:
-        """Let `session` in: it is asked for what it has and told who is present."""
+        """Let `session` in: it is asked for what it has, and told who is present and who left."""
         self.sessions.add(session)
         self.ask(session)
-        self.tell_everyone(session)
+        self.announcements.tell_missed(session)
 
     def ask(self, session: Session) -> None:
         """Ask `session` for what it has and the room lacks, by a Step1."""
         self._send(session, sync.step1(self.document.encoded_state_vector()))
 
     def leave(self, session: Session, now: float) -> None:
-        """Forget `session`; its presence goes within a turn of the loop."""
+        """Forget `session`, and let the others know."""
         self.sessions.discard(session)
-        if self.presence.leave(session.id, now):
-            self._schedule_presence(0.0)
+        self.announcements.leave(session, now)
 
     def answer_step1(self, session: Session, state_vector: bytes) -> None:
         """Send `session` what it lacks: at once, or after the commit of it all if it may only read."""
@@ -132,7 +130,7 @@ class Room:
             session.reading = Behind(self._known_to(session))
 
     def catch_up(self, session: Session) -> None:
-        """Send `session` all it missed as one difference, and who is present now."""
+        """Send `session` all it missed as one difference, who is present now, and who left."""
         if not isinstance(session.reading, Behind) or session not in self.sessions:
             return
         known = session.reading.known
@@ -141,7 +139,7 @@ class Room:
             return
         session.reading = Live()
         self._send(session, sync.step2(self.document.difference(known)))
-        self.tell_everyone(session)
+        self.announcements.tell_missed(session)
 
     # -- updates
 
@@ -212,19 +210,6 @@ class Room:
             position, known = self._appended, dict(self.document.state_vector)
             self._after_commit.add(position, lambda: self._send_to_readers(message, known))
             self._release()
-
-    # -- presence
-
-    def receive_presence(self, session: Session, update: bytes, now: float) -> None:
-        """Take what `session` shows of itself; others see it once a presence window."""
-        if self.presence.announce(session.id, update, now):
-            self._schedule_presence(self._limits.presence_window_s)
-
-    def tell_everyone(self, session: Session) -> None:
-        """Send `session` who is present."""
-        everyone = self.presence.everyone()
-        if everyone is not None:
-            self._send(session, sync.awareness(everyone))
 
     # -- the log's answers
 
@@ -332,7 +317,7 @@ class Room:
             message = session.reading.difference
             session.reading = Live()
             self._send(session, message)
-            self.tell_everyone(session)
+            self.announcements.tell_missed(session)
 
     def _promise_acknowledgements(self, session: Session) -> None:
         answers, session.acknowledgements = session.acknowledgements, []
@@ -359,19 +344,6 @@ class Room:
             return
         self._flush_due = True
         self._schedule(left_s, self.flush)
-
-    def _schedule_presence(self, delay_s: float) -> None:
-        if not self._presence_due:
-            self._presence_due = True
-            self._schedule(delay_s, self._send_presence)
-
-    def _send_presence(self, _now: float) -> None:
-        self._presence_due = False
-        changes = self.presence.take_changes()
-        if changes is not None:
-            message = sync.awareness(changes)
-            for session in self.sessions:
-                self._send(session, message)
 
     def _send_to_readers(self, message: Outbound, known: StateVector) -> None:
         self._readers_know = known

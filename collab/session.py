@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
+from auth.policy import Principal
 from collab.wire.frames import Outbound
 from collab.wire.state_vector import StateVector
 
@@ -47,7 +48,7 @@ class Session:
     """A client that joined a room."""
 
     id: str
-    user_id: UUID
+    principal: Principal
     read_only: bool
     peer: Peer
     reading: Live | Behind | Awaiting = field(default_factory=Live)
@@ -63,3 +64,8 @@ class Session:
     """Size of the acknowledgements it asked for and has not got, each counted with 64 bytes more."""
     was_asked: bool = False
     """Whether it was asked for what its waiting updates depend on."""
+
+    @property
+    def user_id(self) -> UUID:
+        """Who is on the other end."""
+        return self.principal.id

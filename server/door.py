@@ -76,7 +76,7 @@ class Door:
         principal = replace(principal, role=None if role is None else Role(role))
         if not may(principal, Action.READ):
             raise RefusedError(404, "there is no such graph")
-        return Admission(graph_id, principal.id, read_only=not may(principal, Action.EDIT))
+        return Admission(graph_id, principal, read_only=not may(principal, Action.EDIT))
 
 
 def _url(request: Request) -> SplitResult:

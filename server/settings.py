@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     write_buffer_bytes: int = Field(256 * 1024, ge=1024, description="Unsent bytes from which on a client is behind.")
     pending_bytes: int = Field(4 * 1024 * 1024, ge=1, description="Updates a graph holds that wait for others.")
     coalescing_window_s: float = Field(0.005, ge=0, le=1, description="How long changes gather for one broadcast.")
-    presence_window_s: float = Field(0.05, ge=0, le=5, description="How long presence gathers for one broadcast.")
+    presence_window_s: float = Field(0.05, ge=0, le=5, description="How long presence gathers in a small room.")
     liveness_tick_s: float = Field(5.0, gt=0, le=5, description="How often connections are looked over.")
     load_timeout_s: float = Field(30.0, gt=0, description="How long a graph may take to load.")
     idle_unload_s: float = Field(30.0, ge=0, description="How long a graph nobody has open stays in memory.")

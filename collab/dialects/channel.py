@@ -24,6 +24,7 @@ class Channel(ABC):
         self._edge = edge
         self._loop = asyncio.get_running_loop()
         self._uncommitted_bytes = 0
+        self._greets_next = False
 
     @property
     @abstractmethod
@@ -88,16 +89,19 @@ class Channel(ABC):
             self._edge.hub.poisoned(self.room, error)
 
     def _dispatch(self, message: sync.Message) -> None:
+        greets, self._greets_next = self._greets_next, False
         if isinstance(message, sync.Update):
             self.take_update(message)
         elif isinstance(message, sync.Acknowledge):
             self.acknowledge(Outbound(message.frame))
         elif isinstance(message, sync.Awareness):
-            self.room.receive_presence(self.session, message.update, self._loop.time())
+            now = self._loop.time()
+            self.room.announcements.receive(self.session, message.update, now, is_greeting=greets)
         elif isinstance(message, sync.Step1):
+            self._greets_next = not self.session.has_asked
             self.room.answer_step1(self.session, message.state_vector)
         else:
-            self.room.tell_everyone(self.session)
+            self.room.announcements.tell_everyone(self.session)
 
     def apply(self, update: bytes) -> bool:
         """Hand an update to the room; return False if this session may not change what it would change."""

@@ -72,7 +72,7 @@ class YChannel(Channel):
 
     def __init__(self, line: Line, edge: Edge, room: Room, admission: Admission, session_id: str) -> None:
         super().__init__(line, edge, room)
-        self._session = Session(session_id, admission.user_id, admission.read_only, self)
+        self._session = Session(session_id, admission.principal, admission.read_only, self)
         self._was_refused = False
 
     @property

@@ -27,26 +27,51 @@ def decode_awareness(data: bytes, max_entries: int) -> list[Entry]:
     Raises MalformedError for anything but exactly one update of at most `max_entries`.
     """
     try:
-        count, position = read_varuint(data, 0)
-        if count > max_entries:
-            raise MalformedError(f"{count} presence entries in one message, at most {max_entries} are taken")
+        count, position = read_count(data, max_entries)
         entries = []
         for _ in range(count):
-            client, position = read_varuint(data, position)
-            clock, position = read_varuint(data, position)
-            state, position = read_bytes(data, position)
-            entries.append(Entry(client, clock, state))
+            entry, position = read_entry(data, position)
+            entries.append(entry)
     except IndexError:
         raise MalformedError("the awareness update ends early") from None
+    check_end(data, position)
+    return entries
+
+
+def read_count(data: bytes, max_entries: int) -> tuple[int, int]:
+    """Return how many entries `data` announces, and where they begin.
+
+    Raises IndexError past the end of `data` and MalformedError above `max_entries`.
+    """
+    count, position = read_varuint(data, 0)
+    if count > max_entries:
+        raise MalformedError(f"{count} presence entries in one message, at most {max_entries} are taken")
+    return count, position
+
+
+def read_entry(data: bytes, position: int) -> tuple[Entry, int]:
+    """Return the entry at `position` and the position after it.
+
+    Raises IndexError past the end of `data`, and MalformedError.
+    """
+    client, position = read_varuint(data, position)
+    clock, position = read_varuint(data, position)
+    state, position = read_bytes(data, position)
+    return Entry(client, clock, state), position
+
+
+def check_end(data: bytes, position: int) -> None:
+    """Raise MalformedError unless `data` ends at `position`."""
     if position != len(data):
         raise MalformedError("bytes follow the awareness update")
-    return entries
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """Return `entry` as it is written in an update."""
+    return varuint(entry.client) + varuint(entry.clock) + prefixed(entry.state)
 
 
 def encode_awareness(entries: Iterable[Entry]) -> bytes:
     """Return `entries` as one update."""
-    parts = [b""]
-    for client, clock, state in entries:
-        parts.append(varuint(client) + varuint(clock) + prefixed(state))
-    parts[0] = varuint(len(parts) - 1)
-    return b"".join(parts)
+    parts = [encode_entry(entry) for entry in entries]
+    return varuint(len(parts)) + b"".join(parts)

@@ -17,6 +17,8 @@ const clients = new Map()
 
 const say = (message) => process.stdout.write(JSON.stringify(message) + '\n')
 
+process.setMaxListeners(0) // each provider waits for the end of the process
+
 // The providers report a message they do not know here, and nowhere else.
 console.error = (...words) => say({ event: 'complaint', words: words.map(String).join(' ') })
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pycrdt import Doc
 
+from auth.policy import Principal, Role
 from collab.arrivals import Arrivals
 from collab.document import LiveDocument
 from collab.room import Limits, Room
@@ -23,6 +24,7 @@ from persistence.records import NewEvent, Operation
 
 GRAPH = UUID(int=1)
 USER = UUID(int=2)
+PERSON = Principal(USER, "Ann", "person", Role.MEMBER)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -116,6 +118,7 @@ class Client:
     room: Room
     clock: Clock
     read_only: bool = False
+    user: Principal = PERSON
     doc: Doc[Any] = field(init=False)
     inbox: list[bytes] = field(default_factory=list)
     closed: tuple[int, str] | None = None
@@ -127,7 +130,7 @@ class Client:
     def __post_init__(self) -> None:
         self.doc = Doc(client_id=1000 + self.number)
         self.doc.observe(lambda event: self._outgoing.append(event.update))
-        self.session = Session(f"session-{self.number}", USER, self.read_only, self)
+        self.session = Session(f"session-{self.number}", self.user, self.read_only, self)
 
     # the room's view: a Peer
 
@@ -196,8 +199,8 @@ class Stage:
         self.room = Room(GRAPH, document, arrivals, self.log, self.clock.schedule, limits)
         self._numbers = itertools.count(1)
 
-    def client(self, *, read_only: bool = False) -> Client:
-        return Client(next(self._numbers), self.room, self.clock, read_only).join()
+    def client(self, *, read_only: bool = False, user: Principal = PERSON) -> Client:
+        return Client(next(self._numbers), self.room, self.clock, read_only, user).join()
 
     def calm(self, *clients: Client) -> None:
         """Let everything that is under way arrive."""

@@ -19,7 +19,7 @@ from persistence.errors import GraphServedElsewhereError, NotFoundError, StoreUn
 from persistence.ports import DocumentChunk
 from tests.clients.eventually import eventually
 from tests.unit.documents import recorded
-from tests.unit.rooms import GRAPH, START, USER, HeldLog, OneNode
+from tests.unit.rooms import GRAPH, PERSON, START, HeldLog, OneNode
 
 
 class SlowStore:
@@ -63,7 +63,7 @@ class Deaf:
 
 
 def session(number: int = 1) -> Session:
-    return Session(f"session-{number}", USER, False, Deaf())
+    return Session(f"session-{number}", PERSON, False, Deaf())
 
 
 async def test_HUB_1_everyone_who_opens_a_graph_at_once_shares_one_load() -> None:
