@@ -1,0 +1,69 @@
+"""What has to be true once a fault is over, whatever it was (FAULT-1)."""
+
+import asyncio
+from collections.abc import Sequence
+
+from tests.clients.eventually import eventually
+from tests.clients.replicas import Content
+from tests.clients.yclient import YClient
+from tests.faults.footprint import Holdings, settled
+from tests.faults.harness import Server
+from tests.faults.load import Load, tokens_of
+from tests.faults.visitors import create_graphs, leave_all, open_all
+
+SETTINGS = {"LAYERCAKE_IDLE_UNLOAD_S": "0.2", "LAYERCAKE_DATABASE_POOL_SIZE": "2"}
+"""Rooms go soon, and all connections of the pools are there after a few visits."""
+
+_CALM_WITHIN_S = 60
+
+
+async def warmed_up(server: Server) -> Holdings:
+    """Let the server open all it keeps open, and return what it holds when nobody is there."""
+    await leave_all(await open_all(await create_graphs(server, 6)))
+    return (await settled(server)).holdings
+
+
+async def nothing_is_left_over(server: Server, before: Holdings) -> None:
+    """Wait until the server is ready and nobody is there; it must hold no more than `before`."""
+    await eventually(server.is_ready, bool, _CALM_WITHIN_S)
+    left = (await settled(server, _CALM_WITHIN_S)).holdings
+    assert (left.rooms, left.leases, left.sessions, left.connections) == (0, 0, 0, 0)
+    assert left.tasks == before.tasks
+    assert left.files <= before.files  # connections of the pools that broke are opened again when they are needed
+    assert left.database_connections <= before.database_connections
+
+
+async def lost(server: Server, graph: str, loads: Sequence[Load]) -> list[str]:
+    """What `loads` were told is saved and a fresh client does not find."""
+    content = await server.content(graph)
+    return [loss for load in loads for loss in load.missing(content)]
+
+
+async def all_converge(server: Server, graph: str, loads: Sequence[Load]) -> Content:
+    """Let every writer come back with all it has; all and a fresh client see the same, made of every update."""
+    writers = [writer for load in loads for writer in load.writers]
+    clients = [writer.client for writer in writers]
+    for client in clients:
+        client.url = server.sync_url(graph)
+        await client.connect()
+    await asyncio.gather(*(client.saved() for client in clients))
+    agreed = await eventually(lambda: _contents(clients), lambda seen: all(content == seen[0] for content in seen))
+    updates = [update for writer in writers for update in writer.ledger.updates]
+    deleted = {token for token, present in updates if not present}
+    assert tokens_of(agreed[0]) == {token for token, _ in updates} - deleted
+    assert await server.content(graph) == agreed[0]
+    await asyncio.gather(*(client.disconnect() for client in clients))
+    return agreed[0]
+
+
+async def all_is_well(server: Server, before: Holdings, graph: str, loads: Sequence[Load]) -> list[str]:
+    """See that nothing is left over and that all converge, around a restart; return what is missing after it."""
+    await nothing_is_left_over(server, before)
+    await server.restart()
+    missing = await lost(server, graph, loads)
+    await all_converge(server, graph, loads)
+    return missing
+
+
+async def _contents(clients: Sequence[YClient]) -> list[Content]:
+    return await asyncio.gather(*(client.content() for client in clients))
