@@ -104,7 +104,8 @@ class YClient:
 
     async def _send(self, frame: bytes) -> None:
         assert self._socket is not None, "connect first"
-        await asyncio.wait_for(self._socket.send(frame), WAIT_S)
+        async with asyncio.timeout(WAIT_S):  # not wait_for: up to Python 3.11 that can swallow a cancellation
+            await self._socket.send(frame)
 
     async def _while_connected(self, wait: "asyncio.Future[Any]") -> None:
         assert self._reader is not None, "connect first"

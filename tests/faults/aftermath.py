@@ -50,7 +50,8 @@ async def all_converge(server: Server, graph: str, loads: Sequence[Load]) -> Con
     agreed = await eventually(lambda: _contents(clients), lambda seen: all(content == seen[0] for content in seen))
     updates = [update for writer in writers for update in writer.ledger.updates]
     deleted = {token for token, present in updates if not present}
-    assert tokens_of(agreed[0]) == {token for token, _ in updates} - deleted
+    found = tokens_of(agreed[0])
+    assert (found & deleted, {token for token, _ in updates} - deleted - found) == (set(), set())
     assert await server.content(graph) == agreed[0]
     await asyncio.gather(*(client.disconnect() for client in clients))
     return agreed[0]
