@@ -45,6 +45,7 @@ class YClient:
         heard_step1, heard_step2 = asyncio.Event(), asyncio.Event()
         self._reader = asyncio.create_task(self._read(self._socket, heard_step1, heard_step2))
         await self._socket.send(frames.sync(frames.STEP1, self.replica.state_vector()))
+        await self._greet(self._socket)
         synced = asyncio.gather(heard_step1.wait(), heard_step2.wait())
         await self._while_connected(synced)
 
@@ -101,6 +102,9 @@ class YClient:
 
     async def content(self) -> Content:
         return self.replica.content()
+
+    async def _greet(self, socket: ClientConnection) -> None:
+        """Send what belongs straight after the first message; nothing here."""
 
     async def _send(self, frame: bytes) -> None:
         assert self._socket is not None, "connect first"
