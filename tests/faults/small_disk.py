@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -23,21 +24,40 @@ _BLOCK = bytes(64 * 1024)
 _TAKE_EVERY_S = 0.1
 
 
+def can_mount() -> bool:
+    """Return whether a file system can be mounted here: as root, with the right to, on Linux."""
+    with tempfile.TemporaryDirectory() as folder:
+        refusal = _mount(Path(folder))
+        if refusal is None:
+            _unmount(Path(folder))
+        return refusal is None
+
+
 @contextmanager
 def mounted(folder: Path) -> Iterator[None]:
     """Mount a file system of SIZE_MB at `folder`; skips the test where that is not possible."""
     folder.mkdir(parents=True)
-    try:
-        command = ("mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m,mode=0755", "layercake", str(folder))
-        refusal = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    except FileNotFoundError:
-        pytest.skip("no small file system can be mounted here: there is no program `mount`")
-    if refusal.returncode != 0:
-        pytest.skip(f"no small file system can be mounted here: {refusal.stderr.strip()}")
+    refusal = _mount(folder)
+    if refusal is not None:
+        pytest.skip(f"no small file system can be mounted here: {refusal}")
     try:
         yield
     finally:
-        subprocess.run(("umount", "--lazy", str(folder)), check=True, timeout=30)
+        _unmount(folder)
+
+
+def _mount(folder: Path) -> str | None:
+    """Return why nothing could be mounted; None if it was."""
+    command = ("mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m,mode=0755", "layercake", str(folder))
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    except FileNotFoundError:
+        return "there is no program `mount`"
+    return None if done.returncode == 0 else done.stderr.strip()
+
+
+def _unmount(folder: Path) -> None:
+    subprocess.run(("umount", "--lazy", str(folder)), check=True, timeout=30)
 
 
 @asynccontextmanager

@@ -3,21 +3,21 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from websockets.exceptions import InvalidHandshake
 
 from tests.clients.eventually import eventually
 from tests.clients.replicas import Content
-from tests.faults.aftermath import SETTINGS, all_is_well, lost, warmed_up
+from tests.faults.aftermath import SETTINGS, all_converge, lost, nothing_is_left_over, warmed_up
 from tests.faults.figures import figures
-from tests.faults.footprint import settled
+from tests.faults.footprint import Holdings, settled
 from tests.faults.harness import Server
 from tests.faults.load import Load
 from tests.faults.rounds import FEWER_ROUNDS, seeds
 
-pytestmark = pytest.mark.timeout(120 + 30 * FEWER_ROUNDS)
+pytestmark = [pytest.mark.timeout(120 + 30 * FEWER_ROUNDS), pytest.mark.asyncio(loop_scope="module")]
 
 UPDATES_PER_S = 200
 VISITORS = 20
@@ -28,12 +28,14 @@ Scene = Callable[[Server, str, int], Awaitable[Load]]
 """Works at a graph until the server is killed at a moment drawn from the seed; returns what was promised."""
 
 
-@pytest.fixture
-async def server(tmp_path: Path, database_url: str) -> AsyncIterator[Server]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def module_server(
+    tmp_path_factory: pytest.TempPathFactory, module_database_url: str
+) -> AsyncIterator[tuple[Server, Holdings]]:
+    """A server, and what it holds when nobody is there."""
     settings = {**SETTINGS, "LAYERCAKE_COMPACTION_OPERATIONS": "20", "LAYERCAKE_IDLE_UNLOAD_S": "0.05"}
-    async with Server.started(tmp_path, settings, database_url) as server:
-        yield server
-        print(server.log())
+    async with Server.started(tmp_path_factory.mktemp("server"), settings, module_database_url) as server:
+        yield server, await warmed_up(server)
 
 
 async def _seen(server: Server, graph: str) -> Content | None:
@@ -94,13 +96,15 @@ async def shutting_down(server: Server, graph: str, seed: int) -> Load:
 
 
 @pytest.mark.parametrize("scene", [loading, compacting, following, unloading, shutting_down])
-async def test_FAULT_8_kill_9_at_any_moment(server: Server, scene: Scene) -> None:
-    """FAULT-8, FAULT-1: nothing called saved is missing, and all who were there converge."""
-    before = await warmed_up(server)
+async def test_FAULT_8_kill_9_at_any_moment(module_server: tuple[Server, Holdings], scene: Scene) -> None:
+    """FAULT-8, FAULT-1: nothing called saved is missing, all who were there converge, and nothing is left over."""
+    server, before = module_server
     with figures(f"kill -9 while {scene.__name__.replace('_', ' ')}") as counted:
         for seed in seeds(FEWER_ROUNDS):
             graph = await server.create_graph()
             load = await scene(server, graph, seed)
             await server.start()
             counted.add(strikes=1, acknowledged=load.acknowledged, missing=await lost(server, graph, [load]))
-        assert await all_is_well(server, before, graph, [load]) == []
+            await all_converge(server, graph, [load])
+            await nothing_is_left_over(server, before)
+    print(server.log())

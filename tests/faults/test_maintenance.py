@@ -137,9 +137,7 @@ async def test_it_comes_back_after_kill_9_under_load(server: Server) -> None:
     async with server.database() as connection:
         async with Load.running(server.sync_url(graph), UPDATES_PER_S, seed) as load:
             for times in range(1, 4):
-                await eventually(
-                    server.metrics, lambda seen: seen["layercake_maintenance_operations_total"] > 0
-                )
+                await eventually(server.metrics, lambda seen: seen["layercake_maintenance_operations_total"] > 0)
                 (process,) = await eventually(_found(server), bool)
                 process.kill()
                 restarts = "layercake_maintenance_restarts_total"

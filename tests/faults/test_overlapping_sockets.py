@@ -1,6 +1,5 @@
 """One person on several sockets at once, as after a broken network: the old ones end when they will, in any order."""
 
-import asyncio
 import itertools
 import random
 from collections.abc import AsyncIterator
@@ -62,7 +61,7 @@ class Person:
 
 
 async def test_FAULT_11_the_sockets_of_one_client_end_in_any_order(server: Server) -> None:
-    """FAULT-11: whatever ends, the others live: their edits are saved, and the person is seen until the last is gone."""
+    """FAULT-11: whatever ends, the others live: their edits are saved, and the person is seen until the last ends."""
     before = await warmed_up(server)
     with figures("several sockets of one client, closed in any order") as counted:
         for seed in seeds(FEWER_ROUNDS):
