@@ -16,7 +16,7 @@ _MOST_ENTRIES = 1_000
 class PresentClient(YClient):
     """A person with a name and a Yjs client id, which several sockets may share; sees others by client id.
 
-    What it hears is taken by the rule of y-protocols `awareness.js`: newer clocks win, and so does a goodbye at the same.
+    It hears as y-protocols `awareness.js` does: newer clocks win, and so does a goodbye at the same one.
     """
 
     def __init__(self, url: str, name: str, replica: PycrdtReplica | None = None) -> None:

@@ -26,7 +26,7 @@ class Figures:
         self.strikes += strikes
         self.acknowledged += acknowledged
         self.missing += len(missing)
-        assert list(missing) == [], f"round {self.rounds}"
+        assert not missing, f"missing in round {self.rounds}: {missing}"
 
 
 @contextmanager
