@@ -48,6 +48,10 @@ class Link:
         """Carry exactly `count` bytes more that way, then cut."""
         self._left[way] = count
 
+    def spare(self) -> None:
+        """Take `cut_after` back."""
+        self._left.clear()
+
     def allowed(self, data: bytes, way: Way) -> bytes:
         """Return what of `data` may still be carried, and count it; less than all of it is the end."""
         left = self._left.get(way)
@@ -139,6 +143,7 @@ class Proxy:
     def heal(self) -> None:
         """Be faithful again; connections that were cut stay so, and PostgreSQL hears of those that were abandoned."""
         for link in self.links:
+            link.spare()
             if link.is_abandoned:
                 link.cut()
         self._delay_s = 0.0

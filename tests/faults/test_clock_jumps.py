@@ -10,6 +10,7 @@ import pytest
 
 from tests.clients.eventually import eventually
 from tests.clients.present_client import PresentClient
+from tests.clients.yclient import YClient
 from tests.faults.aftermath import SETTINGS, all_is_well, warmed_up
 from tests.faults.figures import figures
 from tests.faults.harness import COMMAND, Server
@@ -53,7 +54,7 @@ def clock(tmp_path: Path) -> Clock:
 
 @pytest.fixture
 async def server(tmp_path: Path, clock: Clock, database_url: str) -> AsyncIterator[Server]:
-    settings = {**SETTINGS, **clock.environment, "LAYERCAKE_COMPACTION_OPERATIONS": "20"}
+    settings = {**SETTINGS, **clock.environment, "LAYERCAKE_COMPACTION_OPERATIONS": "20", "LAYERCAKE_LOG_BEHIND_S": "1"}
     async with Server.started(tmp_path / "server", settings, database_url) as server:
         yield server
         print(server.log())
@@ -109,3 +110,24 @@ async def _prune(database_url: str) -> str:
     said, _ = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 0
     return said.decode()
+
+
+async def _unsaved_age_s(server: Server) -> float:
+    return (await server.metrics())[_AGE]
+
+
+async def test_FAULT_10_an_alarm_does_not_jump(server: Server, clock: Clock) -> None:
+    """FAULT-10: while nothing can be stored the age of the oldest edit grows by the second, whatever the clock says."""
+    graph = await server.create_graph()
+    async with YClient(server.sync_url(graph)) as person, server.database() as blocker:
+        async with blocker.transaction():
+            await blocker.execute("LOCK TABLE crdt_operations IN EXCLUSIVE MODE")
+            await person.edit(["map.set", "key", 1])
+            await eventually(server.is_ready, lambda ready: not ready)
+            for shift_s in JUMPS_S:
+                before_s = await _unsaved_age_s(server)
+                clock.jump_to(shift_s)
+                assert before_s <= await _unsaved_age_s(server) < HOUR_S / 2
+                assert not await server.is_ready()
+        await person.saved()
+    assert await server.is_ready()

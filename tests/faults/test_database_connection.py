@@ -198,6 +198,7 @@ async def test_FAULT_6_a_document_is_whole_or_the_join_refused(server: Server, p
                 found = await _served(server, graph)
                 assert found in (503, document)
                 refused += found == 503
+            proxy.heal()
             assert await _served(server, graph) == document
             counted.add(strikes=STRIKES, acknowledged=LOADED_OPERATIONS, missing=[])
     await nothing_is_left_over(server, before)
