@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
@@ -10,9 +11,9 @@ from websockets.exceptions import InvalidStatus
 from tests.clients.eventually import eventually
 from tests.clients.replicas import Content
 from tests.clients.yclient import YClient
-from tests.faults.aftermath import SETTINGS, all_is_well, nothing_is_left_over, warmed_up
+from tests.faults.aftermath import SETTINGS, all_is_well, warmed_up
 from tests.faults.figures import figures
-from tests.faults.footprint import Holdings, settled
+from tests.faults.footprint import Holdings
 from tests.faults.harness import Server
 from tests.faults.load import Load
 from tests.faults.proxy import Link, Proxy, Way
@@ -148,27 +149,35 @@ async def test_FAULT_4_a_freeze_longer_than_the_statement_timeout(
             counted.add(strikes=1, acknowledged=load.acknowledged, missing=missing)
 
 
-@pytest.mark.parametrize("fault", [Link.cut, Link.abandon, _lose_the_answer])
-async def test_FAULT_5_a_lease_is_asked_for(server: Server, proxy: Proxy, fault: Callable[[Link], None]) -> None:
-    """FAULT-5: whoever asked comes in or is told to come again; afterwards the graph has one lease, then none."""
-    await server.restart()  # on a new connection the statement is prepared, by its words
-    graph = await server.create_graph()
-    struck = proxy.watch(b"INSERT INTO graph_leases", fault)
+async def _comes_in(server: Server, graph: str) -> bool:
+    try:
+        async with YClient(server.sync_url(graph)) as client:
+            await client.edit(["map.set", "key", 1])
+            await client.saved()
+            return True
+    except (OSError, InvalidStatus):
+        return False
 
-    async def joined() -> bool:
-        try:
-            async with YClient(server.sync_url(graph)) as client:
-                await client.edit(["map.set", "key", 1])
-                await client.saved()
-                return True
-        except (OSError, InvalidStatus):
-            return False
 
-    await eventually(joined, bool)
-    assert struck.is_set()
-    proxy.heal()
-    await eventually(server.metrics, lambda seen: seen["layercake_leases"] == 0)
-    assert (await server.content(graph)).map == {"key": 1}
+async def test_FAULT_5_a_lease_is_asked_for(server: Server, proxy: Proxy, before: Holdings) -> None:
+    """FAULT-5: whoever asked comes in or is told to come again; each graph has one lease, then none."""
+    faults = (Link.cut, Link.abandon, _lose_the_answer)
+    with figures("cut the connection while a lease is asked for") as counted:
+        for seed in seeds(FEWER_ROUNDS):
+            graphs = [await server.create_graph() for _ in faults]
+            busy = await server.create_graph()
+            async with Load.running(server.sync_url(busy), UPDATES_PER_S, seed) as load:
+                await load.acknowledged_beyond(UPDATES_PER_S // 10)
+                for graph, fault in zip(graphs, faults, strict=True):
+                    struck = proxy.watch(UUID(graph).bytes, fault, log_only=True)
+                    await eventually(lambda: _comes_in(server, graph), bool)  # noqa: B023
+                    assert struck.is_set()
+                    proxy.heal()
+                await eventually(server.metrics, lambda seen: seen["layercake_leases"] == 1)
+                await load.acknowledged_beyond(load.sent)
+            missing = await all_is_well(server, before, busy, [load])
+            assert [(await server.content(graph)).map for graph in graphs] == [{"key": 1}] * len(graphs)
+            counted.add(strikes=len(faults), acknowledged=load.acknowledged, missing=missing)
 
 
 async def _served(server: Server, graph: str) -> Content | int:
@@ -179,29 +188,46 @@ async def _served(server: Server, graph: str) -> Content | int:
         return refusal.response.status_code
 
 
-async def test_FAULT_6_a_document_is_whole_or_the_join_refused(server: Server, proxy: Proxy, before: Holdings) -> None:
-    """FAULT-6, LOG-8: the connection ends after any number of bytes of a document that loads."""
-    graph = await server.create_graph()
+async def _only_room(server: Server) -> None:
+    await eventually(server.metrics, lambda seen: seen["layercake_rooms"] == 1)
+
+
+async def _document(server: Server, graph: str) -> Content:
+    """Let a client write a document of many operations, and return it."""
     async with YClient(server.sync_url(graph)) as author:
         for number in range(LOADED_OPERATIONS):
             await author.edit(["map.set", f"key {number}", "x" * 100])
         await author.saved()
-    document = await author.content()
+    return await author.content()
+
+
+async def _cut_while_it_loads(server: Server, proxy: Proxy, graph: str, document: Content) -> None:
+    """Let clients come to a document that nobody has open, until STRIKES of them were refused."""
+    refused = 0
+    while refused < STRIKES:
+        await _only_room(server)
+        for link in proxy.links:
+            if not link.is_log:
+                link.cut_after(proxy.chance.randrange(LOADED_OPERATIONS * 100), Way.TO_SERVER)
+        found = await _served(server, graph)
+        assert found in (503, document)
+        refused += found == 503
+    proxy.heal()
+    assert await _served(server, graph) == document
+
+
+async def test_FAULT_6_a_document_is_whole_or_the_join_refused(server: Server, proxy: Proxy, before: Holdings) -> None:
+    """FAULT-6, LOG-8: the connection ends after any number of bytes of a document that loads."""
+    graph = await server.create_graph()
+    document = await _document(server, graph)
     with figures("cut the connection while a document loads") as counted:
-        for _ in seeds(FEWER_ROUNDS):
-            refused = 0
-            while refused < STRIKES:
-                await settled(server)
-                for link in proxy.links:
-                    if not link.is_log:
-                        link.cut_after(proxy.chance.randrange(LOADED_OPERATIONS * 100), Way.TO_SERVER)
-                found = await _served(server, graph)
-                assert found in (503, document)
-                refused += found == 503
-            proxy.heal()
-            assert await _served(server, graph) == document
-            counted.add(strikes=STRIKES, acknowledged=LOADED_OPERATIONS, missing=[])
-    await nothing_is_left_over(server, before)
+        for seed in seeds(FEWER_ROUNDS):
+            busy = await server.create_graph()
+            async with Load.running(server.sync_url(busy), UPDATES_PER_S, seed) as load:
+                await _cut_while_it_loads(server, proxy, graph, document)
+                await load.acknowledged_beyond(load.sent)
+            missing = await all_is_well(server, before, busy, [load])
+            counted.add(strikes=STRIKES, acknowledged=load.acknowledged, missing=missing)
 
 
 async def test_FAULT_7_compaction_is_cut_off(server: Server, proxy: Proxy, before: Holdings) -> None:
