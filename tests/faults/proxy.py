@@ -30,6 +30,8 @@ class Link:
     def __init__(self, server: asyncio.StreamWriter, postgres: asyncio.StreamWriter) -> None:
         self.is_log = False
         self.is_abandoned = False
+        self.told = asyncio.Event()
+        """Set once PostgreSQL may hear that the server's side is gone."""
         self._ends = (server, postgres)
         self._left: dict[Way, int] = {}
         self._tail = b""
@@ -79,11 +81,12 @@ class Proxy:
     `url` is the database through it. What it does by chance is drawn from `seed`.
     """
 
+    port: int
+
     def __init__(self, target_url: str, seed: int) -> None:
         self.links: set[Link] = set()
         self.chance = random.Random(seed)
         self._target = target_url
-        self._healed = asyncio.Event()
         self._thawed = {way: asyncio.Event() for way in Way}
         self._wires: list[tuple[bytes, bool, Strike]] = []
         self._lives: set[asyncio.Task[None]] = set()
@@ -103,8 +106,6 @@ class Proxy:
             for life in proxy._lives:
                 life.cancel()
             await asyncio.gather(*proxy._lives, return_exceptions=True)
-
-    port: int
 
     @property
     def url(self) -> str:
@@ -144,17 +145,16 @@ class Proxy:
         """Be faithful again; connections that were cut stay so, and PostgreSQL hears of those that were abandoned."""
         for link in self.links:
             link.spare()
+            link.told.set()
             if link.is_abandoned:
                 link.cut()
         self._delay_s = 0.0
         self._is_refusing = False
-        self._healed.set()
         for thawed in self._thawed.values():
             thawed.set()
 
     def abandon(self) -> None:
         """Break every connection so that only the server notices."""
-        self._healed.clear()
         for link in self.links:
             link.abandon()
 
@@ -194,7 +194,7 @@ class Proxy:
                 if len(allowed) < len(data):
                     link.cut()
             if link.is_abandoned:
-                await self._healed.wait()
+                await link.told.wait()
             if writer.can_write_eof():
                 writer.write_eof()
 
