@@ -142,7 +142,7 @@ class Proxy:
         return struck
 
     def heal(self) -> None:
-        """Be faithful again; connections that were cut stay so, and PostgreSQL hears of those that were abandoned."""
+        """Be faithful again, and watch for nothing; connections that were cut stay so, the abandoned ones too."""
         for link in self.links:
             link.spare()
             link.told.set()
@@ -150,6 +150,7 @@ class Proxy:
                 link.cut()
         self._delay_s = 0.0
         self._is_refusing = False
+        self._wires.clear()
         for thawed in self._thawed.values():
             thawed.set()
 

@@ -57,8 +57,9 @@ async def before(module_server: Server) -> Holdings:
 
 
 @pytest.fixture
-def server(module_server: Server, before: Holdings) -> Iterator[Server]:
+def server(module_server: Server, proxy: Proxy, before: Holdings) -> Iterator[Server]:
     yield module_server
+    proxy.heal()
     print(module_server.log())
 
 
