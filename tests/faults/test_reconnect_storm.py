@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(180 + 60 * FEWER_ROUNDS)
 
 UPDATES_PER_S = 100
 CLIENTS = 1_000
-STORM_S = 3
+REFUSALS = 2 * CLIENTS
 _ACKNOWLEDGED_WITHIN_S = 5.0
 
 
@@ -43,13 +43,14 @@ async def _in_the_bin(server: Server) -> str:
     return graph
 
 
-async def _slowest_acknowledgement(load: Load, for_s: float) -> float:
-    """Wait again and again until more than was sent is acknowledged; return how long that took at most, in seconds."""
-    until, slowest = time.monotonic() + for_s, 0.0
-    while (started := time.monotonic()) < until:
+async def _slowest_acknowledgement(load: Load, storm: Storm) -> float:
+    """Until REFUSALS, wait again and again for all that was sent to be acknowledged; return the longest wait in s."""
+    slowest_s = 0.0
+    while storm.answers.total() < REFUSALS:
+        started = time.monotonic()
         await load.acknowledged_beyond(load.sent)
-        slowest = max(slowest, time.monotonic() - started)
-    return slowest
+        slowest_s = max(slowest_s, time.monotonic() - started)
+    return slowest_s
 
 
 async def test_FAULT_12_a_storm_of_refused_clients(pair: tuple[Server, Server]) -> None:
@@ -68,10 +69,9 @@ async def test_FAULT_12_a_storm_of_refused_clients(pair: tuple[Server, Server]) 
                 async with Storm.of(
                     [server.sync_url(door).replace(" ", "%20") for door in doors], CLIENTS, seed
                 ) as storm:
-                    slowest_s = await _slowest_acknowledgement(load, STORM_S)
+                    slowest_s = await _slowest_acknowledgement(load, storm)
                 print(f"answers {dict(storm.answers)}, slowest acknowledgement {slowest_s:.2f} s")
                 assert storm.answers.keys() <= {404, 503}
-                assert storm.answers.total() > CLIENTS
                 assert slowest_s < _ACKNOWLEDGED_WITHIN_S
                 await load.acknowledged_beyond(load.sent)
             missing = await all_is_well(server, before, graph, [load])
