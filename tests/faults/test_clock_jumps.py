@@ -3,10 +3,11 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.clients.eventually import eventually
 from tests.clients.present_client import PresentClient
@@ -17,7 +18,7 @@ from tests.faults.harness import COMMAND, Server
 from tests.faults.load import Load
 from tests.faults.rounds import FEWER_ROUNDS, seeds
 
-pytestmark = pytest.mark.timeout(120 + 60 * FEWER_ROUNDS)
+pytestmark = [pytest.mark.timeout(120 + 60 * FEWER_ROUNDS), pytest.mark.asyncio(loop_scope="module")]
 
 UPDATES_PER_S = 200
 HOUR_S = 3600
@@ -47,17 +48,30 @@ class Clock:
         new.rename(self._file)
 
 
-@pytest.fixture
-def clock(tmp_path: Path) -> Clock:
-    return Clock(tmp_path / "shift_s")
+@pytest.fixture(scope="module")
+def clock(tmp_path_factory: pytest.TempPathFactory) -> Clock:
+    return Clock(tmp_path_factory.mktemp("clock") / "shift_s")
 
 
-@pytest.fixture
-async def server(tmp_path: Path, clock: Clock, database_url: str) -> AsyncIterator[Server]:
-    settings = {**SETTINGS, **clock.environment, "LAYERCAKE_COMPACTION_OPERATIONS": "20", "LAYERCAKE_LOG_BEHIND_S": "1"}
-    async with Server.started(tmp_path / "server", settings, database_url) as server:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def module_server(
+    tmp_path_factory: pytest.TempPathFactory, clock: Clock, module_database_url: str
+) -> AsyncIterator[Server]:
+    settings = {
+        **SETTINGS,
+        **clock.environment,
+        "LAYERCAKE_COMPACTION_OPERATIONS": "20",
+        "LAYERCAKE_LOG_BEHIND_S": "1",
+    }
+    async with Server.started(tmp_path_factory.mktemp("server"), settings, module_database_url) as server:
         yield server
-        print(server.log())
+
+
+@pytest.fixture
+def server(module_server: Server, clock: Clock) -> Iterator[Server]:
+    yield module_server
+    clock.jump_to(0)
+    print(module_server.log())
 
 
 async def _is_calm(server: Server) -> bool:
@@ -75,7 +89,7 @@ async def _stays_calm(server: Server) -> None:
         assert await _is_calm(server)
 
 
-async def test_FAULT_10_the_wall_clock_jumps(server: Server, clock: Clock, database_url: str) -> None:
+async def test_FAULT_10_the_wall_clock_jumps(server: Server, clock: Clock, module_database_url: str) -> None:
     """FAULT-10: an hour forwards, back, an hour backwards and forth again, while people edit and one looks on."""
     before = await warmed_up(server)
     with figures("jump of the wall clock by an hour") as counted:
@@ -98,7 +112,7 @@ async def test_FAULT_10_the_wall_clock_jumps(server: Server, clock: Clock, datab
                 await eventually(server.metrics, lambda seen: seen[_COMPACTIONS] > compactions)  # noqa: B023
             async with server.database() as connection:
                 assert await connection.fetchval(OLD_STAMPS, graph) > 0, "the clock of the server did not jump"
-            assert "deleted 0 operation(s)" in await _prune(database_url)
+            assert "deleted 0 operation(s)" in await _prune(module_database_url)
             assert len(set(graphs)) == 1 + len(JUMPS_S)
             missing = await all_is_well(server, before, graph, [load])
             counted.add(strikes=len(JUMPS_S), acknowledged=load.acknowledged, missing=missing)

@@ -22,7 +22,7 @@ from tests.faults.rounds import FEWER_ROUNDS, seeds
 pytestmark = [pytest.mark.timeout(120 + 60 * FEWER_ROUNDS), pytest.mark.asyncio(loop_scope="module")]
 
 UPDATES_PER_S = 200
-STRIKES = 6
+STRIKES = 4
 LOADED_OPERATIONS = 500
 _COMPACTIONS = "layercake_maintenance_compactions_total"
 _RETRIES = "layercake_log_retries_total"

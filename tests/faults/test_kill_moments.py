@@ -95,7 +95,12 @@ async def shutting_down(server: Server, graph: str, seed: int) -> Load:
     return load
 
 
-@pytest.mark.parametrize("scene", [loading, compacting, following, unloading, shutting_down])
+_OF_SOAK = pytest.param(
+    following, marks=pytest.mark.skipif(FEWER_ROUNDS == 1, reason="test_maintenance.py has it in a short run")
+)
+
+
+@pytest.mark.parametrize("scene", [loading, compacting, _OF_SOAK, unloading, shutting_down])
 async def test_FAULT_8_kill_9_at_any_moment(module_server: tuple[Server, Holdings], scene: Scene) -> None:
     """FAULT-8, FAULT-1: nothing called saved is missing, all who were there converge, and nothing is left over."""
     server, before = module_server
