@@ -10,7 +10,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -60,6 +59,8 @@ class _Entry(NamedTuple):
     operations: Sequence[Operation]
     event: NewEvent | None
     listener: CommitListener
+    taken_at: float
+    """Seconds of the loop's clock, which does not jump."""
 
     @property
     def graph_id(self) -> UUID:
@@ -104,7 +105,7 @@ class LogWriter:
         self, operations: Sequence[Operation], event: NewEvent | None, listener: CommitListener
     ) -> None:
         """Take `operations` of one graph, at least one, to be stored in one transaction with `event`, or not at all."""
-        entry = _Entry(operations, event, listener)
+        entry = _Entry(operations, event, listener, asyncio.get_running_loop().time())
         self._queue.append(entry)
         self._bytes += entry.size_bytes
         self._wake.set()
@@ -124,10 +125,10 @@ class LogWriter:
         """Call back once, as soon as a commit has left the log at most half full."""
         self._on_room.append(callback)
 
-    def oldest_uncommitted_at(self) -> datetime | None:
-        """Return when the oldest operation that is not committed was accepted."""
+    def oldest_uncommitted_age_s(self) -> float:
+        """Return how long the oldest operation that is not committed has waited, in seconds; 0 if none waits."""
         entries = self._in_flight or self._queue
-        return entries[0].operations[0].created_at if entries else None
+        return asyncio.get_running_loop().time() - entries[0].taken_at if entries else 0.0
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until everything taken is committed; return False if that takes longer than `timeout_s`."""

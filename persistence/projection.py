@@ -1,7 +1,8 @@
 """The store of the follower: what it reads of the log, and cursors that move only with what they stand for."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
@@ -30,10 +31,12 @@ class Projection:
     """The `persistence.ports.ProjectionStore` on PostgreSQL.
 
     Claims are advisory locks of one connection of its own, so they end with the process, however it ends.
+    Ages are measured by `now`, the clock of this machine, as operations are stamped: PostgreSQL's may differ.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._database = database
+        self._now = now
         self._claims: asyncpg.Connection | None = None
         self._seen = -1
         self._seen_before = -1
@@ -41,9 +44,9 @@ class Projection:
     SURVEY = """
         SELECT id, is_reset, behind_s, uncompacted_s FROM (
             SELECT g.id, g.projected_through < g.crdt_through AS is_reset,
-                (SELECT extract(epoch FROM now() - o.created_at)::float8 FROM crdt_operations o
+                (SELECT extract(epoch FROM $3::timestamptz - o.created_at)::float8 FROM crdt_operations o
                  WHERE o.graph_id = g.id AND o.id > g.projected_through ORDER BY o.id LIMIT 1) AS behind_s,
-                (SELECT extract(epoch FROM now() - o.created_at)::float8 FROM crdt_operations o
+                (SELECT extract(epoch FROM $3::timestamptz - o.created_at)::float8 FROM crdt_operations o
                  WHERE o.graph_id = g.id AND o.id > g.crdt_through ORDER BY o.id LIMIT 1) AS uncompacted_s
             FROM graphs g
         ) AS looked_at
@@ -55,7 +58,7 @@ class Projection:
     async def survey(self, compaction_age_s: float) -> Survey:
         """Look at every graph (`persistence.ports.ProjectionStore`)."""
         async with self._database.service() as connection:
-            rows = await connection.fetch(self.SURVEY, compaction_age_s, SURVEY_GRAPHS)
+            rows = await connection.fetch(self.SURVEY, compaction_age_s, SURVEY_GRAPHS, self._now())
             warnings = await connection.fetchval(self.WARNINGS)
         behind = [row for row in rows if row["is_reset"] or row["behind_s"] is not None]
         aged = [row["id"] for row in rows if (row["uncompacted_s"] or 0) > compaction_age_s]
@@ -63,7 +66,9 @@ class Projection:
 
     NEWS = """
         SELECT g.id, max(o.id) AS highest,
-            extract(epoch FROM now() - min(o.created_at) FILTER (WHERE o.id > g.projected_through))::float8 AS behind_s
+            extract(
+                epoch FROM $2::timestamptz - min(o.created_at) FILTER (WHERE o.id > g.projected_through)
+            )::float8 AS behind_s
         FROM crdt_operations o JOIN graphs g ON g.id = o.graph_id WHERE o.id > $1 GROUP BY g.id
     """
     LAST = "SELECT coalesce(max(id), 0) FROM crdt_operations"
@@ -77,7 +82,7 @@ class Projection:
         async with self._database.service() as connection:
             if self._seen < 0:
                 self._seen = self._seen_before = await connection.fetchval(self.LAST)
-            rows = await connection.fetch(self.NEWS, self._seen_before)
+            rows = await connection.fetch(self.NEWS, self._seen_before, self._now())
             reset = await connection.fetch(self.WERE_RESET, projected) if projected else []
         self._seen_before, self._seen = self._seen, max([self._seen, *(row["highest"] for row in rows)])
         found = [Backlog(row["id"], max(row["behind_s"], 0)) for row in rows if row["behind_s"] is not None]

@@ -1,7 +1,6 @@
 """The HTTP application: every route, on the parts that do the work."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 
 from fastapi import FastAPI, HTTPException, Request
 
@@ -9,7 +8,7 @@ from auth.policy import Principal
 from server.door import Authenticator, UnauthenticatedError, bearer
 from server.http import bin as binned
 from server.http import copying, description, exporting, graphs, health, history, importing, problems, projects, tables
-from server.metrics import Metrics, oldest_unsaved_age_s
+from server.metrics import Metrics
 from server.origin import ForeignRequestError
 from server.page import OpenRequestsOnly, SecurityHeaders, static_page
 from server.services import Services
@@ -21,7 +20,7 @@ def build_http(settings: Settings, services: Services, authenticate: Authenticat
     app = FastAPI(title="Layercake", version="0.1.0", docs_url=None, redoc_url=None)
     app.state.authenticate = _http_authentication(authenticate)
     problems.install(app)
-    age_s = lambda: oldest_unsaved_age_s(services.node.log, datetime.now(UTC))  # noqa: E731 - one expression with a name
+    age_s = services.node.log.oldest_uncommitted_age_s
     metrics = Metrics(services.edge, services.node.hub, services.node.log, services.maintenance)
     app.include_router(health.router(services.database.ping, age_s, settings.log_behind_s, metrics.text))
     app.include_router(projects.router(services.catalogue))

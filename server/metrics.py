@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -28,7 +27,7 @@ class _Collector(Collector):
 
     def _gauges(self) -> Iterable[Metric]:
         rooms = self._hub.rooms
-        age_s = oldest_unsaved_age_s(self._log, datetime.now(UTC))
+        age_s = self._log.oldest_uncommitted_age_s()
         yield _gauge("oldest_unsaved_edit_age_seconds", "Age of the oldest accepted edit not yet committed.", age_s)
         yield _gauge("uncommitted_bytes", "Bytes of accepted edits not yet committed.", self._log.uncommitted_bytes)
         yield _gauge("rooms", "Graphs in memory.", len(rooms))
@@ -78,12 +77,6 @@ _MAINTENANCE_COUNTERS = {
     "failures": "Times the tables of a graph could not be moved on.",
     "pruned": "Old edits deleted.",
 }
-
-
-def oldest_unsaved_age_s(log: LogWriter, now: datetime) -> float:
-    """Return how long the oldest edit has waited for its commit, in seconds; 0 if none waits."""
-    oldest = log.oldest_uncommitted_at()
-    return 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
 
 
 class Metrics:

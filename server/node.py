@@ -34,9 +34,7 @@ class Node:
 def build_node(settings: Settings, database: Database, workers: Workers) -> Node:
     """Put the parts together; nothing runs yet."""
     documents = StoredDocuments(database)
-    log = LogWriter(
-        database, new_id, LogSettings(window_s=settings.log_window_s, buffer_bytes=settings.log_buffer_bytes)
-    )
+    log = LogWriter(database, new_id, _log_settings(settings))
     hub = Hub(documents, log, log.leases, _hub_settings(settings))
     edits = _server_edits(settings, hub, Graphs(database), workers)
     return Node(log, hub, edits, Documents(hub, documents, workers, settings.pending_bytes), workers)
@@ -65,6 +63,14 @@ def _server_edits(settings: Settings, hub: Hub, graphs: Graphs, workers: Workers
         project_of=project_of,
         new_client_id=lambda: secrets.randbelow(MAX_SERVER_CLIENT_ID) + 1,
         timeout_s=settings.edit_timeout_s,
+    )
+
+
+def _log_settings(settings: Settings) -> LogSettings:
+    return LogSettings(
+        window_s=settings.log_window_s,
+        buffer_bytes=settings.log_buffer_bytes,
+        statement_timeout_s=settings.database_timeout_s,
     )
 
 

@@ -115,6 +115,13 @@ def database_url(session_loop: LoopThread, postgres: EmbeddedServer, template_da
         yield url
 
 
+@pytest.fixture(scope="module")
+def module_database_url(session_loop: LoopThread, postgres: EmbeddedServer, template_database: str) -> Iterator[str]:
+    """As `database_url`, for all tests of a module, which leave it as good as they found it."""
+    with _fresh(session_loop, postgres.url, template_database) as url:
+        yield url
+
+
 @pytest.fixture
 def empty_database_url(session_loop: LoopThread, postgres: EmbeddedServer) -> Iterator[str]:
     """The URL of a fresh database without any table."""

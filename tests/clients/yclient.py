@@ -45,6 +45,7 @@ class YClient:
         heard_step1, heard_step2 = asyncio.Event(), asyncio.Event()
         self._reader = asyncio.create_task(self._read(self._socket, heard_step1, heard_step2))
         await self._socket.send(frames.sync(frames.STEP1, self.replica.state_vector()))
+        await self._greet(self._socket)
         synced = asyncio.gather(heard_step1.wait(), heard_step2.wait())
         await self._while_connected(synced)
 
@@ -102,9 +103,13 @@ class YClient:
     async def content(self) -> Content:
         return self.replica.content()
 
+    async def _greet(self, socket: ClientConnection) -> None:
+        """Send what belongs straight after the first message; nothing here."""
+
     async def _send(self, frame: bytes) -> None:
         assert self._socket is not None, "connect first"
-        await asyncio.wait_for(self._socket.send(frame), WAIT_S)
+        async with asyncio.timeout(WAIT_S):  # not wait_for: up to Python 3.11 that can swallow a cancellation
+            await self._socket.send(frame)
 
     async def _while_connected(self, wait: "asyncio.Future[Any]") -> None:
         assert self._reader is not None, "connect first"

@@ -1,7 +1,7 @@
 """The tables, checks and grants of the migrations (SPEC.md, SCHEMA-3 to SCHEMA-18)."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -288,8 +288,8 @@ HOT = (
     (READ_PENDING, (GRAPH, [17, 4711]), "_crdt_operations"),
     (MARK_APPLIED, (GRAPH, [b"\x00"]), "idx_crdt_operations_pending"),
     (FORGET_OLD_FLUSHES, (), "idx_crdt_flushes_flushed_at"),
-    (Projection.NEWS, (19_990,), "pk_crdt_operations"),
-    (Projection.SURVEY, (300.0, 1_000), "idx_crdt_operations_graph"),
+    (Projection.NEWS, (19_990, datetime.now(UTC)), "pk_crdt_operations"),
+    (Projection.SURVEY, (300.0, 1_000, datetime.now(UTC)), "idx_crdt_operations_graph"),
     (Projection.READ_POSITION, (GRAPH,), "idx_crdt_operations_graph"),
     (Projection.READ_PAGE, (GRAPH, 19_000, 20_000, 1_000, 1_000_000), "idx_crdt_operations_graph"),
     (Projection.READ_WAITING, (GRAPH, [17, 4711]), "_crdt_operations"),

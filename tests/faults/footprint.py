@@ -3,15 +3,15 @@
 import re
 from dataclasses import dataclass
 
-import asyncpg
 import httpx
 import psutil
 
-from persistence.embedded import attach
 from tests.clients.eventually import eventually
 from tests.faults.harness import Server
 
-BACKENDS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'layercake'"
+BACKENDS = """
+    SELECT count(*) FROM pg_stat_activity WHERE application_name = 'layercake' AND datname = current_database()
+"""
 _GAUGE = re.compile(r"^layercake_(\w+) (\S+)$", re.MULTILINE)
 
 
@@ -63,10 +63,5 @@ async def settled(server: Server, within_s: float = 30) -> Footprint:
 
 
 async def _backends(server: Server) -> int:
-    url = await attach(server.data_dir)
-    assert url is not None, "PostgreSQL is not running"
-    connection = await asyncpg.connect(url)
-    try:
+    async with server.database() as connection:
         return int(await connection.fetchval(BACKENDS))
-    finally:
-        await connection.close()

@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import asyncpg
 import httpx
 import psutil
 
+from persistence.embedded import attach
 from tests.clients.eventually import eventually
 from tests.clients.replicas import Content, PycrdtReplica
 from tests.clients.yclient import YClient
@@ -47,14 +49,17 @@ class Server:
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}/sync"
         self._environment = {**os.environ, **(environment or {})}
+        self._database_url = database_url
         self._store = ["--database-url", database_url] if database_url else ["--data-dir", str(self.data_dir)]
         self._process: asyncio.subprocess.Process | None = None
 
     @staticmethod
     @asynccontextmanager
-    async def started(folder: Path, environment: dict[str, str] | None = None) -> AsyncIterator["Server"]:
+    async def started(
+        folder: Path, environment: dict[str, str] | None = None, database_url: str | None = None
+    ) -> AsyncIterator["Server"]:
         """A ready server, of which nothing is left behind."""
-        server = Server(folder, environment)
+        server = Server(folder, environment, database_url)
         try:
             await server.start()
             yield server
@@ -74,16 +79,34 @@ class Server:
                 stdout=subprocess.DEVNULL,
                 stderr=log,
             )
-        await eventually(self._answers_ready, bool, START_WITHIN_S)
+        await eventually(self.is_ready, bool, START_WITHIN_S)
 
-    async def _answers_ready(self) -> bool:
+    async def is_ready(self) -> bool:
+        """Return whether /readyz says so."""
         assert self._process is not None
-        assert self._process.returncode is None, f"the server ended at start: {self.log()}"
+        assert self._process.returncode is None, f"the server ended: {self.log()}"
         try:
             async with httpx.AsyncClient() as http:
                 return (await http.get(f"{self.base_url}/readyz")).status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection to the server's database as its owner."""
+        url = self._database_url or await attach(self.data_dir)
+        assert url is not None, "PostgreSQL is not running"
+        connection = await asyncpg.connect(url)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def metrics(self) -> dict[str, float]:
+        """What /metrics says, by name."""
+        async with httpx.AsyncClient(base_url=self.base_url, timeout=30) as http:
+            lines = (await http.get("/metrics")).raise_for_status().text.splitlines()
+        return {name: float(value) for name, value in (line.split() for line in lines if not line.startswith("#"))}
 
     def log(self) -> str:
         """The end of what the server wrote to standard error."""
@@ -125,6 +148,11 @@ class Server:
             return [postmaster, *postmaster.children(recursive=True)]
         except (FileNotFoundError, IndexError, psutil.NoSuchProcess):
             return []
+
+    def maintenance(self) -> list[psutil.Process]:
+        """The maintenance process, if there is one now."""
+        children = psutil.Process(self.pid).children()
+        return [child for child in children if "server.maintenance" in child.cmdline()]
 
     def kill_postgres(self) -> None:
         """Kill -9 the postmaster and every backend."""

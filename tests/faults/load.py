@@ -3,10 +3,10 @@
 import asyncio
 import random
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from tests.clients.eventually import eventually
 from tests.clients.replicas import Content, PycrdtReplica
@@ -16,6 +16,8 @@ from tests.faults.ledger import Ledger
 WRITERS = 4
 _TICK_S = 0.02
 _DELETE_SHARE = 0.3
+_STAYS_S = 0.3
+_STAYS_AWAY_S = 2.5
 _TOKEN_IN_TEXT = re.compile(r"<[^>]+>")
 
 
@@ -36,6 +38,12 @@ class Writer:
         self._tick_s = self._updates_per_tick / updates_per_s
         self._random = random.Random(seed)
         self._own: list[str] = []
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """Go for good, without a goodbye."""
+        self._is_stopped = True
+        self.client.abort()
 
     async def run(self) -> None:
         """Write until the connection is gone."""
@@ -50,6 +58,18 @@ class Writer:
                 await asyncio.sleep(due - clock.time())
         except ConnectionClosed:
             return
+
+    async def come_and_go(self) -> None:
+        """Come, write for a moment and leave, with a goodbye or without, again and again until stopped."""
+        while not self._is_stopped:
+            with suppress(OSError, InvalidHandshake, TimeoutError):
+                await self.client.connect()
+                async with asyncio.timeout(self._random.uniform(0, _STAYS_S)):
+                    await self.run()
+            if self._random.random() < 1 / 2:
+                self.client.abort()
+            await self.client.disconnect()
+            await asyncio.sleep(self._random.uniform(0, _STAYS_AWAY_S))
 
     async def _write_one(self) -> None:
         present = len(self._own) < 2 or self._random.random() > _DELETE_SHARE
@@ -98,18 +118,31 @@ class Load:
         Loads of one graph have different names, none with a digit at its end.
         """
         load = Load(url, updates_per_s, seed, name)
-        async with asyncio.TaskGroup() as tasks:
-            for writer in load.writers:
-                await writer.client.connect()
-            runs = [tasks.create_task(writer.run()) for writer in load.writers]
-            try:
-                yield load
-            finally:
-                for writer, run in zip(load.writers, runs, strict=True):
-                    run.cancel()
-                    writer.client.abort()
         for writer in load.writers:
-            await writer.client.closed()
+            await writer.client.connect()
+        async with load._doing(Writer.run):
+            yield load
+
+    @staticmethod
+    @asynccontextmanager
+    async def coming_and_going(url: str, updates_per_s: float, seed: int, name: str = "w") -> AsyncIterator["Load"]:
+        """As `running`, by writers who are away more often than they are there."""
+        load = Load(url, updates_per_s, seed, name)
+        async with load._doing(Writer.come_and_go):
+            yield load
+
+    @asynccontextmanager
+    async def _doing(self, activity: Callable[[Writer], Coroutine[None, None, None]]) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as tasks:
+            activities = [tasks.create_task(activity(writer)) for writer in self.writers]
+            try:
+                yield
+            finally:
+                for writer, task in zip(self.writers, activities, strict=True):
+                    task.cancel()
+                    writer.stop()
+        for writer in self.writers:
+            await writer.client.disconnect()
 
     @property
     def acknowledged(self) -> int:

@@ -7,7 +7,11 @@ ROUNDS = int(os.environ.get("LAYERCAKE_FAULT_ROUNDS", "5"))
 SEED = int(os.environ.get("LAYERCAKE_FAULT_SEED", random.SystemRandom().randrange(2**31)))
 
 
-def seeds() -> list[int]:
+FEWER_ROUNDS = max(1, ROUNDS // 5)
+"""Of tests whose rounds are long."""
+
+
+def seeds(rounds: int = ROUNDS) -> list[int]:
     """One seed per round; the first is printed, and LAYERCAKE_FAULT_SEED repeats it."""
     print(f"LAYERCAKE_FAULT_SEED={SEED}")
-    return [SEED + 1000 * number for number in range(ROUNDS)]
+    return [SEED + 1000 * number for number in range(rounds)]

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tests.faults.early_acknowledgement import lying_proxy
+from tests.faults.figures import figures
 from tests.faults.harness import Server
 from tests.faults.load import Load
 from tests.faults.rounds import ROUNDS, seeds
@@ -48,15 +49,17 @@ async def freeze_postgres(server: Server, load: Load) -> None:
 @pytest.mark.parametrize("strike", [kill_the_server, kill_postgres, kill_both, freeze_postgres])
 async def test_no_acknowledged_update_is_missing(server: Server, strike: Strike, updates_per_s: int) -> None:
     """SAVED-1, SAVED-2: pure deletes included, with every client gone before the restart."""
-    for seed in seeds():
-        graph = await server.create_graph()
-        async with Load.running(server.sync_url(graph), updates_per_s, seed) as load:
-            await load.acknowledged_beyond(updates_per_s // 10)
-            await asyncio.sleep(random.Random(seed).uniform(0, 1))  # the random moment
-            await strike(server, load)
-        assert load.acknowledged_deletes > 0, "the round proves nothing about deletes"
-        await server.start()
-        assert load.missing(await server.content(graph)) == [], f"round with seed {seed}"
+    with figures(f"{strike.__name__.replace('_', ' ')} at {updates_per_s:,} updates/s") as counted:
+        for seed in seeds():
+            graph = await server.create_graph()
+            async with Load.running(server.sync_url(graph), updates_per_s, seed) as load:
+                await load.acknowledged_beyond(updates_per_s // 10)
+                await asyncio.sleep(random.Random(seed).uniform(0, 1))  # the random moment
+                await strike(server, load)
+            assert load.acknowledged_deletes > 0, "the round proves nothing about deletes"
+            await server.start()
+            missing = load.missing(await server.content(graph))
+            counted.add(strikes=1, acknowledged=load.acknowledged, missing=missing)
 
 
 async def test_an_early_acknowledgement_is_found_out(server: Server) -> None:

@@ -4,17 +4,14 @@ import asyncio
 import signal
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
 import psutil
 import pytest
 from pycrdt import Map
 
-from persistence.embedded import attach
 from tests.clients.eventually import eventually
 from tests.clients.replicas import PycrdtReplica
 from tests.clients.yclient import YClient
@@ -36,28 +33,6 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
     async with Server.started(tmp_path, OFTEN) as server:
         yield server
         print(server.log())
-
-
-@asynccontextmanager
-async def database_of(server: Server) -> AsyncIterator[asyncpg.Connection]:
-    url = await attach(server.data_dir)
-    assert url is not None
-    connection = await asyncpg.connect(url)
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
-def maintenance_of(server: Server) -> list[psutil.Process]:
-    children = psutil.Process(server.pid).children()
-    return [child for child in children if "server.maintenance" in child.cmdline()]
-
-
-async def metrics(server: Server) -> dict[str, float]:
-    async with httpx.AsyncClient(base_url=server.base_url) as http:
-        lines = (await http.get("/metrics")).text.splitlines()
-    return {name: float(value) for name, value in (line.split() for line in lines if not line.startswith("#"))}
 
 
 async def caught_up(connection: asyncpg.Connection, graph: str) -> None:
@@ -92,7 +67,7 @@ async def command(server: Server, *arguments: str) -> str:
 async def test_an_edit_is_in_the_tables_soon(server: Server) -> None:
     """FOLLOW-8, FOLLOW-12."""
     graph = await server.create_graph()
-    async with database_of(server) as connection, YClient(server.sync_url(graph)) as client:
+    async with server.database() as connection, YClient(server.sync_url(graph)) as client:
         await label(client, a="first")
         await client.saved()
 
@@ -103,7 +78,7 @@ async def test_an_edit_is_in_the_tables_soon(server: Server) -> None:
         await label(client, a="second", b="2")
         await eventually(labels, lambda found: found == {"a": "second", "b": "2"}, 5)
         operations = "layercake_maintenance_operations_total"
-        seen = await eventually(lambda: metrics(server), lambda seen: seen[operations] == 3)
+        seen = await eventually(server.metrics, lambda seen: seen[operations] == 3)
         assert seen["layercake_projection_lag_seconds"] < 2
         assert seen["layercake_projection_warnings"] == 0
 
@@ -112,15 +87,15 @@ async def test_nothing_is_lost_by_compaction_while_two_people_type(server: Serve
     """COMPACT-1: not live, nor after a restart from the compacted state."""
     (seed, *_) = seeds()
     graph = await server.create_graph()
-    async with database_of(server) as connection:
+    async with server.database() as connection:
         async with Load.running(server.sync_url(graph), UPDATES_PER_S, seed) as load:
             await load.acknowledged_beyond(UPDATES_PER_S * 2)
-            await eventually(lambda: metrics(server), lambda seen: seen["layercake_maintenance_compactions_total"] > 2)
+            await eventually(server.metrics, lambda seen: seen["layercake_maintenance_compactions_total"] > 2)
         await caught_up(connection, graph)
         before = await server.content(graph)
         assert load.missing(before) == []
     await server.restart()
-    async with database_of(server) as connection:
+    async with server.database() as connection:
         assert await connection.fetchval("SELECT crdt_through > 0 FROM graphs WHERE id = $1", graph)
     assert await server.content(graph) == before
 
@@ -129,7 +104,7 @@ async def test_a_stale_client_returns_after_compaction_and_restart(server: Serve
     """COMPACT-7: nothing is doubled, nothing wiped, and what it did meanwhile is there."""
     graph = await server.create_graph()
     stale = YClient(server.sync_url(graph))
-    async with database_of(server) as connection, YClient(server.sync_url(graph)) as other:
+    async with server.database() as connection, YClient(server.sync_url(graph)) as other:
         await stale.connect()
         await stale.edit(["text.insert", 0, "shared "], ["map.set", "kept", 1], ["map.set", "gone", 1])
         await stale.saved()
@@ -159,16 +134,14 @@ async def test_it_comes_back_after_kill_9_under_load(server: Server) -> None:
     """FOLLOW-9, FOLLOW-2: the tables catch up, and its end is counted."""
     (seed, *_) = seeds()
     graph = await server.create_graph()
-    async with database_of(server) as connection:
+    async with server.database() as connection:
         async with Load.running(server.sync_url(graph), UPDATES_PER_S, seed) as load:
             for times in range(1, 4):
-                await eventually(
-                    lambda: metrics(server), lambda seen: seen["layercake_maintenance_operations_total"] > 0
-                )
+                await eventually(server.metrics, lambda seen: seen["layercake_maintenance_operations_total"] > 0)
                 (process,) = await eventually(_found(server), bool)
                 process.kill()
                 restarts = "layercake_maintenance_restarts_total"
-                await eventually(lambda: metrics(server), lambda seen: seen[restarts] == times)  # noqa: B023
+                await eventually(server.metrics, lambda seen: seen[restarts] == times)  # noqa: B023
             await load.acknowledged_beyond(load.sent)
         await caught_up(connection, graph)
         assert load.missing(await server.content(graph)) == []
@@ -178,7 +151,7 @@ async def test_it_comes_back_after_kill_9_under_load(server: Server) -> None:
 
 def _found(server: Server) -> Any:
     async def found() -> list[psutil.Process]:
-        return maintenance_of(server)
+        return server.maintenance()
 
     return found
 
@@ -188,7 +161,7 @@ async def test_it_holds_nothing_of_the_servers(server: Server) -> None:
     graph = await server.create_graph()
     async with YClient(server.sync_url(graph)):
         (process,) = await eventually(_found(server), bool)
-        await eventually(lambda: metrics(server), lambda seen: seen["layercake_projection_lag_seconds"] == 0)
+        await eventually(server.metrics, lambda seen: seen["layercake_projection_lag_seconds"] == 0)
         process = psutil.Process(process.pid)
         assert process.net_connections("inet") == []
         assert process.pid == psutil.os.getsid(process.pid)
@@ -213,7 +186,7 @@ async def test_it_ends_with_its_server(server: Server, number: signal.Signals) -
 async def test_tables_are_rebuilt_while_a_server_runs(server: Server) -> None:
     """FOLLOW-6."""
     graph = await server.create_graph()
-    async with database_of(server) as connection, YClient(server.sync_url(graph)) as client:
+    async with server.database() as connection, YClient(server.sync_url(graph)) as client:
         await label(client, a="1", b="2")
         await client.saved()
         await caught_up(connection, graph)
@@ -238,7 +211,7 @@ async def test_tables_are_rebuilt_while_a_server_runs(server: Server) -> None:
 async def test_old_history_is_pruned_by_command(server: Server) -> None:
     """COMPACT-8: says what, deletes nothing in a dry run, and what loads afterwards is the same."""
     graph = await server.create_graph()
-    async with database_of(server) as connection, YClient(server.sync_url(graph)) as client:
+    async with server.database() as connection, YClient(server.sync_url(graph)) as client:
         for number in range(30):
             await client.edit(["map.set", f"k{number % 7}", number])
         await client.saved()

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -47,6 +47,20 @@ async def test_news_and_surveys_find_what_is_behind(
     assert await labels(owner, new) == {"n0": "b", "n1": "c"}
     assert follower.lag_s() == 0
     assert follower.statistics.operations == 3
+
+
+@pytest.mark.parametrize("ahead_s", [3600, -3600])
+async def test_FAULT_10_a_clock_that_is_not_postgresqls_makes_no_lag(database: Database, ahead_s: int) -> None:
+    """FAULT-10: the clock that stamps operations also tells how old they are."""
+    ahead = timedelta(seconds=ahead_s)
+    projection = Projection(database, lambda: datetime.now(UTC) + ahead)
+    assert await projection.news(()) == []
+    graph_id = await new_graph(database)
+    (operation,) = nodes("a")
+    await store(database, graph_id, [replace(operation, created_at=operation.created_at + ahead)])
+    (news,) = await projection.news(())
+    (surveyed,) = (await projection.survey(300)).behind
+    assert max(news.behind_s, surveyed.behind_s) < 60
 
 
 async def test_a_commit_out_of_order_is_found_by_the_next_call(
