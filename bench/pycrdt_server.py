@@ -1,0 +1,51 @@
+"""pycrdt-websocket over uvicorn, storing in SQLite by pycrdt-store: `python -m bench.pycrdt_server PORT FILE`.
+
+The package brings the room and the store and leaves it to its users to bring them together; this is
+the shortest way that loads a room before anybody is served from it.
+"""
+
+import asyncio
+import sys
+
+import uvicorn
+from pycrdt.store import SQLiteYStore, YDocNotFound
+from pycrdt.websocket import ASGIServer, WebsocketServer, YRoom
+
+
+class StoringServer(WebsocketServer):
+    """A server whose rooms are stored under their path."""
+
+    def __init__(self) -> None:
+        super().__init__(auto_clean_rooms=False)
+        self._loading = asyncio.Lock()
+
+    async def get_room(self, name: str) -> YRoom:
+        """Return the room, made of what is stored."""
+        async with self._loading:
+            if name not in self.rooms:
+                self.rooms[name] = await self._load(name)
+        return self.rooms[name]
+
+    async def _load(self, name: str) -> YRoom:
+        store = SQLiteYStore(name)
+        room = YRoom(ready=False, ystore=store)
+        await self.start_room(room)
+        await store.started.wait()
+        try:
+            await store.apply_updates(room.ydoc)
+        except YDocNotFound:
+            pass  # nobody has written to it
+        room.ready = True
+        await room.ydoc_observed.wait()
+        return room
+
+
+async def main() -> None:
+    port, SQLiteYStore.db_path = int(sys.argv[1]), sys.argv[2]
+    async with StoringServer() as server:
+        application = ASGIServer(server)
+        await uvicorn.Server(uvicorn.Config(application, port=port, log_level="warning")).serve()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
