@@ -102,7 +102,9 @@ class Writer:
 class Load:
     """Several writers at one document, and one who looks on where only being relayed can be seen."""
 
-    def __init__(self, address: Address, told_by: Acknowledgement, updates_per_s: float, seed: int, writers: int) -> None:
+    def __init__(
+        self, address: Address, told_by: Acknowledgement, updates_per_s: float, seed: int, writers: int
+    ) -> None:
         asks = told_by == Acknowledgement.ECHO
         self.writers = [
             Writer(address, _FIRST_CLIENT_ID + n, updates_per_s / writers, seed + n, asks=asks) for n in range(writers)
@@ -145,7 +147,7 @@ class Load:
         await eventually(acknowledged, lambda count: count > updates, within_s)
 
     async def missing(self, address: Address, settles_s: float) -> int:
-        """Count what a fresh client lacks of the acknowledged updates, `settles_s` after the last news that it hears."""
+        """Count what a fresh client lacks of the acknowledged updates, once it heard nothing new for `settles_s`."""
         async with Client(address) as reader:
             while lost := self._missing_in(reader.replica):
                 try:

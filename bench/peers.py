@@ -214,5 +214,3 @@ def _installed(path: str) -> str:
     if not found.exists():
         sys.exit(f"{found} is missing: run bench/npm/install.sh, or make bench")
     return str(found)
-
-

@@ -6,6 +6,7 @@ the shortest way that loads a room before anybody is served from it.
 
 import asyncio
 import sys
+from contextlib import suppress
 
 import uvicorn
 from pycrdt.store import SQLiteYStore, YDocNotFound
@@ -31,10 +32,8 @@ class StoringServer(WebsocketServer):
         room = YRoom(ready=False, ystore=store)
         await self.start_room(room)
         await store.started.wait()
-        try:
+        with suppress(YDocNotFound):  # nobody has written to it
             await store.apply_updates(room.ydoc)
-        except YDocNotFound:
-            pass  # nobody has written to it
         room.ready = True
         await room.ydoc_observed.wait()
         return room
