@@ -4,36 +4,38 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
-from pycrdt import Doc, Map, Text, TransactionEvent
+from pycrdt import Doc, Map
 
-from bench.dialects import Address
+from bench.dialects import Address, text
 from bench.processes import say_done_and_report, say_ready_and_wait
 from bench.sockets import Line
 from tests.clients.frames import varuint
 
 UPDATE_BYTES = 300_000
-_NODES_PER_UPDATE = 2_150  # of about 140 bytes each
+_NODES_PER_UPDATE = 2_850  # of about 105 bytes each
+_AGENTS_AT_MOST = 100
 _TICK_S = 0.001
 _FIRST_TEXT_ID = 2_000
-_FIRST_NODES_ID = 1 << 30  # from here on every id takes five bytes
+_FIRST_NODES_ID = 0x5A5A5A5A  # this and those after it take five bytes each
 _PLACE = "@@@@@@@@"
+
+# Yjs v1 encoding of an update (yjs UpdateEncoder.js, Item.js)
+_ONE_STRUCT, _NO_DELETIONS = b"\x01\x01", b"\x00"
+_STRING, _HAS_ORIGIN, _IN_A_ROOT = 4, 0x80, 1
 
 
 def texts(agent: int) -> Iterator[bytes]:
     """One insertion of 300 KB after the other, each at the end of a text of the agent's own."""
-    doc: Doc[Any] = Doc(client_id=_FIRST_TEXT_ID + agent)
-    text = doc.get(f"agent {agent}", type=Text)
-    made: list[bytes] = []
-
-    def record(event: TransactionEvent) -> None:
-        made.append(event.update)
-
-    doc.observe(record)
-    while True:
-        text += "x" * UPDATE_BYTES
-        yield made.pop()
+    client, content = varuint(_FIRST_TEXT_ID + agent), text("x" * UPDATE_BYTES)
+    yield (
+        _ONE_STRUCT + client + b"\x00" + bytes((_STRING, _IN_A_ROOT)) + text(f"agent {agent}") + content + _NO_DELETIONS
+    )
+    for clock in count(UPDATE_BYTES, UPDATE_BYTES):
+        after = bytes((_STRING | _HAS_ORIGIN,)) + client + varuint(clock - 1)
+        yield _ONE_STRUCT + client + varuint(clock) + after + content + _NO_DELETIONS
 
 
 def nodes(agent: int) -> Iterator[bytes]:
@@ -42,10 +44,8 @@ def nodes(agent: int) -> Iterator[bytes]:
     Only ids and keys differ, so they are put into one update's bytes.
     """
     template, place = _nodes_template(), varuint(_FIRST_NODES_ID)
-    number = 0
-    while True:
-        number += 1
-        of_all = number * 100 + agent
+    for number in count():
+        of_all = number * _AGENTS_AT_MOST + agent
         yield template.replace(place, varuint(_FIRST_NODES_ID + of_all)).replace(_PLACE.encode(), b"%08d" % of_all)
 
 

@@ -63,7 +63,8 @@ class Cell:
 
     def __str__(self) -> str:
         share = 100 * self.missing / self.acknowledged
-        return f"{self.missing:,} of {self.acknowledged:,} lost ({share:.{0 if share in {0, 100} else 1}f} %)"
+        shown = f"{share:.2g}" if share < 1 else f"{share:.0f}"
+        return f"{self.missing:,} of {self.acknowledged:,} lost ({shown} %)"
 
 
 @dataclass(slots=True)

@@ -71,6 +71,7 @@ def say_ready_and_wait() -> None:
 
 
 def say_done_and_report(report: dict[str, Any]) -> None:
-    """The generator's side of `done` and `report`."""
+    """The generator's side of `done` and `report`; its clients stay until it is ended."""
     print("done", flush=True)
     print(json.dumps(report), flush=True)
+    sys.stdin.readline()

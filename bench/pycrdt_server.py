@@ -5,19 +5,20 @@ the shortest way that loads a room before anybody is served from it.
 """
 
 import asyncio
+import logging
 import sys
 from contextlib import suppress
 
 import uvicorn
 from pycrdt.store import SQLiteYStore, YDocNotFound
-from pycrdt.websocket import ASGIServer, WebsocketServer, YRoom
+from pycrdt.websocket import ASGIServer, WebsocketServer, YRoom, exception_logger
 
 
 class StoringServer(WebsocketServer):
     """A server whose rooms are stored under their path."""
 
     def __init__(self) -> None:
-        super().__init__(auto_clean_rooms=False)
+        super().__init__(auto_clean_rooms=False, exception_handler=exception_logger)
         self._loading = asyncio.Lock()
 
     async def get_room(self, name: str) -> YRoom:
@@ -29,7 +30,7 @@ class StoringServer(WebsocketServer):
 
     async def _load(self, name: str) -> YRoom:
         store = SQLiteYStore(name)
-        room = YRoom(ready=False, ystore=store)
+        room = YRoom(ready=False, ystore=store, exception_handler=exception_logger)
         await self.start_room(room)
         await store.started.wait()
         with suppress(YDocNotFound):  # nobody has written to it
@@ -41,9 +42,10 @@ class StoringServer(WebsocketServer):
 
 async def main() -> None:
     port, SQLiteYStore.db_path = int(sys.argv[1]), sys.argv[2]
+    logging.disable(logging.CRITICAL)  # it reports every client that leaves while it is sent something
     async with StoringServer() as server:
         application = ASGIServer(server)
-        await uvicorn.Server(uvicorn.Config(application, port=port, log_level="warning")).serve()
+        await uvicorn.Server(uvicorn.Config(application, port=port)).serve()
 
 
 if __name__ == "__main__":
