@@ -10,7 +10,7 @@ from typing import Any
 from pycrdt import Doc, Map
 
 from bench.dialects import Address, text
-from bench.processes import say_done_and_report, say_ready_and_wait
+from bench.processes import is_told_to_stop, say_done_and_report, say_ready_and_wait
 from bench.sockets import Line
 from tests.clients.frames import varuint
 
@@ -73,10 +73,11 @@ class Agents:
             for message in (*address.greeting(), address.nothing()):
                 line.send(message)
 
-    def run(self, seconds: float) -> dict[str, Any]:
-        """Push and read without pause."""
+    def run(self) -> dict[str, Any]:
+        """Push and read without pause, until told to stop."""
         cpu_s, start_s = time.process_time(), time.monotonic()
-        while (now_s := time.monotonic()) - start_s < seconds:
+        while not is_told_to_stop():
+            now_s = time.monotonic()
             for line, updates in zip(self._lines, self._updates, strict=True):
                 self._received_bytes += len(line.receive())
                 line.flush()
@@ -96,7 +97,7 @@ def main() -> None:
     asked = json.loads(sys.argv[1])
     agents = Agents(Address(**asked["address"]), asked["agents"], asked["kind"])
     say_ready_and_wait()
-    say_done_and_report(agents.run(asked["seconds"]))
+    say_done_and_report(agents.run())
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from bench.dialects import Address, Dialect, length_prefixed
-from bench.processes import say_done_and_report, say_ready_and_wait
+from bench.processes import is_told_to_stop, say_done_and_report, say_ready_and_wait
 from bench.sockets import Inbox, Line
 from collab.wire.awareness import GONE, Entry, decode_awareness, encode_awareness
 from tests.clients import frames
@@ -94,11 +94,12 @@ class Crowd:
         person.line.send(self._address.awareness(person.renewed()))
         return person
 
-    def run(self, renewals_per_s: float, seconds: float) -> dict[str, Any]:
-        """Renew everybody's presence in turn, evenly over time, and hear what comes."""
+    def run(self, renewals_per_s: float) -> dict[str, Any]:
+        """Until told to stop, renew everybody's presence in turn, evenly over time, and hear what comes."""
         cpu_s, start_s = time.process_time(), time.monotonic()
         interval_s = 1 / (renewals_per_s * len(self._people))
-        while (now_s := time.monotonic()) - start_s < seconds:
+        while not is_told_to_stop():
+            now_s = time.monotonic()
             while start_s + self._renewals * interval_s <= now_s:
                 self._latest_send_s = max(self._latest_send_s, now_s - start_s - self._renewals * interval_s)
                 person = self._people[self._renewals % len(self._people)]
@@ -140,7 +141,7 @@ def main() -> None:
     asked = json.loads(sys.argv[1])
     crowd = Crowd(Address(**asked["address"]), asked["people"], repeats=asked["repeats"])
     say_ready_and_wait()
-    say_done_and_report(crowd.run(asked["renewals_per_s"], asked["seconds"]))
+    say_done_and_report(crowd.run(asked["renewals_per_s"]))
 
 
 if __name__ == "__main__":

@@ -17,11 +17,12 @@ from rich.console import Console
 
 from bench.agents import KINDS
 from bench.figures import ratio, table
-from bench.peers import Peer, cpu_s, hocuspocus, layercake, pycrdt_websocket, running, y_websocket
+from bench.peers import Peer, Usage, hocuspocus, layercake, pycrdt_websocket, running, y_websocket
 from bench.processes import Generator
 
 ROUNDS = 1
 ROUND_S = 10
+SOCKETS_FULL_AFTER_S = 1.0
 EDITS_PER_S = 5
 EDIT_P95_WITHIN_MS = 150.0
 
@@ -45,17 +46,17 @@ async def run_round(peer: Peer, agents: int, kind: str) -> Outcome:
     """Let agents push updates of a kind to a new document of `peer`."""
     address = asdict(await peer.new_document())
     async with (
-        Generator.ready("bench.agents", address=address, agents=agents, kind=kind, seconds=ROUND_S + 1) as pushing,
+        Generator.ready("bench.agents", address=address, agents=agents, kind=kind) as pushing,
         Generator.ready("bench.probe", address=address, observers=1, edits_per_s=EDITS_PER_S, seconds=ROUND_S) as probe,
     ):
-        before = cpu_s(peer.server()), cpu_s(peer.database())
         pushing.go()
-        await asyncio.sleep(1)  # all sockets are full from here on
+        await asyncio.sleep(SOCKETS_FULL_AFTER_S)
+        usage = Usage(peer)
         probe.go()
-        await pushing.done()
-        after = cpu_s(peer.server()), cpu_s(peer.database())
         await probe.done()
-        shares = (after[0] - before[0]) / (ROUND_S + 1), (after[1] - before[1]) / (ROUND_S + 1)
+        shares = usage.shares()
+        pushing.stop()
+        await pushing.done()
         return Outcome(await probe.report(), await pushing.report(), *shares)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -197,6 +198,23 @@ def cpu_s(processes: list[psutil.Process]) -> float:
         with suppress(psutil.NoSuchProcess):  # its parent has it now
             used_s += sum(process.cpu_times()[:4])
     return used_s
+
+
+class Usage:
+    """The CPU that a server takes from now on."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self._since_s, self._server_s, self._database_s = self._now()
+
+    def shares(self) -> tuple[float, float]:
+        """Shares of one core, of the server and of its database."""
+        now_s, server_s, database_s = self._now()
+        wall_s = now_s - self._since_s
+        return (server_s - self._server_s) / wall_s, (database_s - self._database_s) / wall_s
+
+    def _now(self) -> tuple[float, float, float]:
+        return time.monotonic(), cpu_s(self._peer.server()), cpu_s(self._peer.database())
 
 
 def rss_bytes(processes: list[psutil.Process]) -> int:

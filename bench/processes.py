@@ -1,17 +1,18 @@
 """Load generators in processes of their own, in step with the measurement.
 
-Each says "ready" on standard output once its clients have joined, waits for a line, says "done" when it has
-sent and received everything, and then prints one JSON object.
+Each says "ready" on standard output once its clients have joined, and waits for a line. It ends by itself or, if it
+is one that goes on without end, at a second line; then it says "done" and prints one JSON object.
 """
 
 import asyncio
 import json
+import select
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-_WITHIN_S = 180
+_WITHIN_S = 60
 
 
 class Generator:
@@ -40,8 +41,11 @@ class Generator:
 
     def go(self) -> None:
         """Let it begin."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(b"go\n")
+        self._say("go")
+
+    def stop(self) -> None:
+        """Let one that goes on without end come to its end."""
+        self._say("stop")
 
     async def done(self) -> None:
         """Wait until it has sent and received everything."""
@@ -51,6 +55,10 @@ class Generator:
         """What it measured."""
         report: dict[str, Any] = json.loads(await self._line())
         return report
+
+    def _say(self, word: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{word}\n".encode())
 
     async def _hear(self, word: str) -> None:
         heard = await self._line()
@@ -70,8 +78,13 @@ def say_ready_and_wait() -> None:
     sys.stdin.readline()
 
 
+def is_told_to_stop() -> bool:
+    """The generator's side of `stop`."""
+    return bool(select.select([sys.stdin], [], [], 0)[0])
+
+
 def say_done_and_report(report: dict[str, Any]) -> None:
     """The generator's side of `done` and `report`; its clients stay until it is ended."""
     print("done", flush=True)
     print(json.dumps(report), flush=True)
-    sys.stdin.readline()
+    sys.stdin.read()
