@@ -162,7 +162,7 @@ def _percentiles(values: list[float]) -> tuple[float, float, float]:
 def main() -> None:
     asked = json.loads(sys.argv[1])
     address, updates_per_s = Address(**asked["address"]), asked["updates_per_s"]
-    load = traffic(address, asked["clients"], updates_per_s * asked["seconds"])
+    load = traffic(address, asked["clients"], updates_per_s * asked["seconds"], asked["padding_bytes"])
     measured = Round(address, load, updates_per_s, ask_saved=asked["ask_saved"])
     say_ready_and_wait()
     print(json.dumps(asdict(measured.run())), flush=True)

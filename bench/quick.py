@@ -47,6 +47,7 @@ async def run_round(peer: Peer, seconds: int) -> Outcome:
         clients=CLIENTS,
         updates_per_s=UPDATES_PER_S,
         seconds=seconds,
+        padding_bytes=0,
         ask_saved=peer.acknowledgement == Acknowledgement.ECHO,
     ) as generator:
         before = cpu_s(peer.server()), cpu_s(peer.database())

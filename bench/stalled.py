@@ -31,7 +31,9 @@ READERS = 49
 UPDATES_PER_S = 2_000
 UPDATES = 10_000
 ROUNDS = 2
-WARM_UP_S = 2
+PADDING_BYTES = 600
+"""So large that what one reader misses is more than the system's buffers hold for it (4 MB)."""
+
 GROWTH_AT_MOST_BYTES = 8 * 1024**2
 CONVERGES_WITHIN_S = 60.0
 
@@ -75,6 +77,7 @@ async def type_all(peer: Peer, address: Address, seconds: int) -> tuple[Measurem
         clients=READERS,
         updates_per_s=UPDATES_PER_S,
         seconds=seconds,
+        padding_bytes=PADDING_BYTES,
         ask_saved=False,
     ) as generator:
         async with highest_memory(peer) as highest:
@@ -139,7 +142,7 @@ async def measure(folder: Path, seconds: int, rounds: int) -> dict[str, list[Out
         peers += [await servers.enter_async_context(running(program)) for program in programs]
         outcomes: dict[str, list[Outcome]] = {peer.name: [] for peer in peers}
         for peer in peers:
-            await type_all(peer, await peer.new_document(), WARM_UP_S)
+            await type_all(peer, await peer.new_document(), seconds)
         for _ in range(rounds):
             for peer in peers:
                 outcomes[peer.name].append(await run_round(peer, seconds))

@@ -17,6 +17,7 @@ STROKE = re.compile(rb"#(\d{7})")
 ECHO = re.compile(rb"f@(\d{7})")  # `f` is 102, the message that is echoed once all before it is committed
 
 _FIRST_CLIENT_ID = 1000
+_STROKE_CHARACTERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +38,19 @@ def question(number: int) -> bytes:
     return frame(frames.varuint(frames.SAVED) + b"@%07d" % number)
 
 
-def traffic(address: Address, clients: int, updates: int) -> Traffic:
+def traffic(address: Address, clients: int, updates: int, padding_bytes: int) -> Traffic:
     """Make `updates` strokes, round robin over `clients` documents that know nothing of each other."""
-    updates_of = [strokes_of(_FIRST_CLIENT_ID + client, range(client, updates, clients)) for client in range(clients)]
+    updates_of = [
+        strokes_of(_FIRST_CLIENT_ID + client, range(client, updates, clients), padding_bytes)
+        for client in range(clients)
+    ]
     return Traffic(
         clients, [frame(address.update(updates_of[number % clients][number // clients])) for number in range(updates)]
     )
 
 
-def strokes_of(client_id: int, numbers: range) -> list[bytes]:
-    """The updates of one client that appends strokes `numbers` to the text."""
+def strokes_of(client_id: int, numbers: range, padding_bytes: int = 0) -> list[bytes]:
+    """The updates of one client that appends strokes `numbers`, each with padding, to the text."""
     doc: Doc[Text] = Doc(client_id=client_id)
     text = doc.get("text", type=Text)
     made: list[bytes] = []
@@ -55,7 +59,9 @@ def strokes_of(client_id: int, numbers: range) -> list[bytes]:
         made.append(event.update)
 
     subscription = doc.observe(record)
+    padding, length = "." * padding_bytes, 0
     for number in numbers:
-        text += f"#{number:07d}"
+        text.insert(length, f"#{number:07d}{padding}")
+        length += _STROKE_CHARACTERS + padding_bytes
     doc.unobserve(subscription)
     return made
