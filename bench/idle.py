@@ -1,7 +1,7 @@
 """`make bench-idle`: what sockets cost that do nothing.
 
-`python -m bench.idle [--sockets 2000] [--documents 500]`. Sockets join documents in turn and stay; memory is looked
-at before and after, once it has settled. Presence, where there is some, is announced once.
+`python -m bench.idle [--sockets 2000] [--documents 500] [--dialect hocuspocus]`. Sockets join documents in turn and stay;
+memory is looked at before and after, once it has settled. Presence, where there is some, is announced once.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.crowd import FIRST_CLIENT_ID
-from bench.dialects import Address
+from bench.dialects import Address, Dialect
 from bench.figures import table
 from bench.peers import Peer, cpu_s, hocuspocus, layercake, pycrdt_websocket, rss_bytes, running, y_websocket
 from bench.sockets import Line
@@ -100,21 +100,21 @@ def drain(lines: list[Line]) -> int:
 
 
 @asynccontextmanager
-async def each(folder: Path) -> AsyncIterator[list[Peer]]:
+async def each(folder: Path, dialect: Dialect) -> AsyncIterator[list[Peer]]:
     """All servers, fresh."""
     async with AsyncExitStack() as servers:
-        peers: list[Peer] = [await servers.enter_async_context(layercake(folder / "layercake"))]
+        peers: list[Peer] = [await servers.enter_async_context(layercake(folder / "layercake", dialect))]
         programs = (hocuspocus(folder), y_websocket(), pycrdt_websocket(folder))
         yield peers + [await servers.enter_async_context(running(program)) for program in programs]
 
 
-async def measure(folder: Path, sockets: int, documents: int) -> dict[bool, dict[str, list[Outcome]]]:
+async def measure(folder: Path, sockets: int, documents: int, dialect: Dialect) -> dict[bool, dict[str, list[Outcome]]]:
     """Return the outcomes without and with presence; each has servers of its own."""
     outcomes: dict[bool, dict[str, list[Outcome]]] = {False: {}, True: {}}
     for with_presence, of_peer in outcomes.items():
         place = folder / f"presence-{with_presence}"
         place.mkdir()
-        async with each(place) as peers:
+        async with each(place, dialect) as peers:
             for peer in peers:
                 of_peer[peer.name] = [await run_round(peer, sockets, documents, with_presence=with_presence)]
     return outcomes
@@ -133,11 +133,12 @@ def main() -> None:
     asked = argparse.ArgumentParser(prog="python -m bench.idle", description=__doc__)
     asked.add_argument("--sockets", type=int, default=SOCKETS)
     asked.add_argument("--documents", type=int, default=DOCUMENTS)
+    asked.add_argument("--dialect", type=Dialect, default=Dialect.Y_WEBSOCKET, help="Layercake's")
     options = asked.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(options.sockets + _FILES_BESIDE, most), most))
     with tempfile.TemporaryDirectory() as folder:
-        outcomes = asyncio.run(measure(Path(folder), options.sockets, options.documents))
+        outcomes = asyncio.run(measure(Path(folder), options.sockets, options.documents, options.dialect))
     complaints = []
     for with_presence, of_peer in outcomes.items():
         presence = "with" if with_presence else "no"

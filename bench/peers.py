@@ -65,10 +65,11 @@ class Layercake(Peer):
 
     name = "Layercake"
     store = "PostgreSQL, embedded"
-    acknowledgement = Acknowledgement.ECHO
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
+    def __init__(self, server: Server, dialect: Dialect) -> None:
+        self._server, self.dialect = server, dialect
+        is_ours = dialect == Dialect.Y_WEBSOCKET
+        self.acknowledgement = Acknowledgement.ECHO if is_ours else Acknowledgement.STATUS
 
     async def start(self) -> None:
         await self._server.start()
@@ -83,7 +84,9 @@ class Layercake(Peer):
 
     async def new_document(self) -> Address:
         graph = await self._server.create_graph()
-        return Address(self._server.sync_url(graph), graph, self.dialect)
+        door = f"ws://127.0.0.1:{self._server.port}/hocuspocus"
+        url = door if self.dialect == Dialect.HOCUSPOCUS else self._server.sync_url(graph)
+        return Address(url, graph, self.dialect)
 
     def server(self) -> list[psutil.Process]:
         process = psutil.Process(self._server.pid)
@@ -140,10 +143,10 @@ class Program(Peer):
 
 
 @asynccontextmanager
-async def layercake(folder: Path, environment: dict[str, str] | None = None) -> AsyncIterator[Layercake]:
-    """Layercake, running."""
-    async with Server.started(folder, environment) as server:
-        yield Layercake(server)
+async def layercake(folder: Path, dialect: Dialect = Dialect.Y_WEBSOCKET) -> AsyncIterator[Layercake]:
+    """Layercake, running, and spoken to in one of its dialects."""
+    async with Server.started(folder) as server:
+        yield Layercake(server, dialect)
 
 
 def y_websocket(folder: Path | None = None) -> Program:

@@ -1,8 +1,8 @@
 """`make bench-presence`: hundreds of people move their cursors, one writes, a few look on.
 
-`python -m bench.presence [--people 300] [--hz 2] [--rounds N]`. Clients of the y-websocket dialect repeat all presence
-they hear, as the stock client does; Hocuspocus's provider does not. With y-websocket's own server that makes 180,000
-messages a second of 600 renewals, which no generator here can send, so its clients are spared it: a best case.
+`python -m bench.presence [--people 300] [--hz 2] [--rounds N] [--dialect hocuspocus]`. Clients of the y-websocket dialect
+repeat all presence they hear, as the stock client does; Hocuspocus's provider does not. With y-websocket's own server that
+makes 180,000 messages a second of 600 renewals, which no generator here can send, so its clients are spared it: a best case.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from typing import Any
 from rich.console import Console
 
 from bench.crowd import FIRST_CLIENT_ID
+from bench.dialects import Dialect
 from bench.figures import ratio, table
 from bench.peers import Layercake, Peer, Usage, hocuspocus, layercake, running, y_websocket
 from bench.processes import Generator
@@ -72,10 +73,12 @@ async def run_round(peer: Peer, people: int, renewals_per_s: float) -> Outcome:
             return Outcome(await probe.report(), await crowd.report(), *shares)
 
 
-async def measure(folder: Path, people: int, renewals_per_s: float, rounds: int) -> dict[str, list[Outcome]]:
+async def measure(
+    folder: Path, people: int, renewals_per_s: float, rounds: int, dialect: Dialect
+) -> dict[str, list[Outcome]]:
     """Run the servers in turn (A B C A B C …)."""
     async with AsyncExitStack() as servers:
-        peers: list[Peer] = [await servers.enter_async_context(layercake(folder / "layercake"))]
+        peers: list[Peer] = [await servers.enter_async_context(layercake(folder / "layercake", dialect))]
         programs = (hocuspocus(folder), y_websocket())
         peers += [await servers.enter_async_context(running(program)) for program in programs]
         outcomes: dict[str, list[Outcome]] = {peer.name: [] for peer in peers}
@@ -143,9 +146,10 @@ def main() -> None:
     asked.add_argument("--people", type=int, default=300)
     asked.add_argument("--hz", type=float, default=2.0, help="renewals of each person's presence a second")
     asked.add_argument("--rounds", type=int, default=ROUNDS)
+    asked.add_argument("--dialect", type=Dialect, default=Dialect.Y_WEBSOCKET, help="Layercake's")
     options = asked.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        outcomes = asyncio.run(measure(Path(folder), options.people, options.hz, options.rounds))
+        outcomes = asyncio.run(measure(Path(folder), options.people, options.hz, options.rounds, options.dialect))
     console = Console(width=120)
     title = f"{options.people} people at {options.hz:g} Hz, median of {options.rounds} rounds of {ROUND_S} s"
     console.print(table(title, outcomes, _FIGURES))
