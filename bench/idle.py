@@ -1,7 +1,7 @@
 """`make bench-idle`: what sockets cost that do nothing.
 
-`python -m bench.idle [--sockets 2000] [--documents 500] [--dialect hocuspocus]`. Sockets join documents in turn and stay;
-memory is looked at before and after, once it has settled. Presence, where there is some, is announced once.
+`python -m bench.idle [--sockets 2000] [--documents 500] [--dialect hocuspocus]`. Sockets join documents in turn and
+stay; memory is looked at before and after, once it has settled. Presence, where there is some, is announced once.
 """
 
 import argparse

@@ -1,8 +1,9 @@
 """`make bench-presence`: hundreds of people move their cursors, one writes, a few look on.
 
-`python -m bench.presence [--people 300] [--hz 2] [--rounds N] [--dialect hocuspocus]`. Clients of the y-websocket dialect
-repeat all presence they hear, as the stock client does; Hocuspocus's provider does not. With y-websocket's own server that
-makes 180,000 messages a second of 600 renewals, which no generator here can send, so its clients are spared it: a best case.
+`python -m bench.presence [--people 300] [--hz 2] [--rounds N] [--dialect hocuspocus]`. Clients of the y-websocket
+dialect repeat all presence they hear, as the stock client does; Hocuspocus's provider does not. With y-websocket's
+own server that makes 180,000 messages a second of 600 renewals, which no generator here can send, so its clients are
+spared it: a best case.
 """
 
 import argparse
