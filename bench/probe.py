@@ -24,6 +24,8 @@ _MOST_ENTRIES = 10_000
 _LINGER_S = 5.0
 """How long the last edit may take."""
 
+_LONGEST_POLL_S = 0.01
+
 _PERCENTILES = {"p50": 49, "p95": 94, "p99": 98}
 
 
@@ -72,14 +74,15 @@ class Probe:
         received = sum(observer.received_bytes for observer in self._observers)
         look_s = start_s
         while (now_s := time.monotonic()) - start_s < seconds or self._waits_for_more(now_s - start_s - seconds):
-            due_s = start_s + len(self._sent_at_s) / edits_per_s
-            if len(self._sent_at_s) < len(updates) and now_s >= due_s:
+            if len(self._sent_at_s) < len(updates) and now_s >= start_s + len(self._sent_at_s) / edits_per_s:
                 self._writer.send(self._address.update(updates[len(self._sent_at_s)]))
                 self._sent_at_s.append(now_s)
+            is_over = len(self._sent_at_s) == len(updates)
+            wait_s = _LONGEST_POLL_S if is_over else start_s + len(self._sent_at_s) / edits_per_s - now_s
             if now_s >= look_s and now_s - start_s < seconds:
                 self._look(now_s)
                 look_s = now_s + LOOK_EVERY_S
-            self._hear(min(max(0.0, due_s - time.monotonic()), 0.01))
+            self._hear(min(max(0.0, wait_s), _LONGEST_POLL_S))
         wall_s = time.monotonic() - start_s
         received = sum(observer.received_bytes for observer in self._observers) - received
         return self._measured() | {
@@ -123,14 +126,17 @@ class Probe:
             self._ages_ms += [1000 * now_s - shown_ms for shown_ms in observer.shown_ms.values()]
 
     def _measured(self) -> dict[str, Any]:
+        """An edit that was not seen counts with how long it has been waited for."""
+        end_s = time.monotonic()
         latencies_ms = [
-            1000 * (at_s - self._sent_at_s[number])
+            1000 * (observer.seen_at_s.get(number, end_s) - sent_at_s)
             for observer in self._observers
-            for number, at_s in observer.seen_at_s.items()
+            for number, sent_at_s in enumerate(self._sent_at_s)
         ]
+        seen = sum(len(observer.seen_at_s) for observer in self._observers)
         return {
             "edits": len(self._sent_at_s),
-            "seen_share": len(latencies_ms) / (len(self._sent_at_s) * len(self._observers)),
+            "seen_share": seen / len(latencies_ms),
             "edit_ms": _spread(latencies_ms),
             "presence_age_ms": _spread(self._ages_ms) if self._watched else None,
             "turn_ms": _spread(self._turns_ms),
