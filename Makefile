@@ -9,11 +9,12 @@ STAMPS := .make
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup run test soak bench bench-large bench-many check page-check format clean
+.PHONY: help setup run test soak bench bench-large bench-many bench-presence bench-fairness bench-stalled bench-idle crash-table \
+	check page-check format clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: $(STAMPS)/python ## set up what `make run` needs, in this folder
 	@echo "set up; next: make run"
@@ -46,6 +47,21 @@ bench-large: $(STAMPS)/test ## measure a graph of 10,000 nodes and 20,000 edges
 bench-many: $(STAMPS)/test ## measure what thousands of graphs leave behind in the server
 	@$(BIN)/python -m bench.many
 
+bench-presence: $(STAMPS)/bench ## measure hundreds of people in one graph who move their cursors
+	@$(BIN)/python -m bench.presence
+
+bench-fairness: $(STAMPS)/bench ## measure a person beside ten agents that push without pause
+	@$(BIN)/python -m bench.fairness
+
+bench-stalled: $(STAMPS)/bench ## measure what a client that stops reading costs
+	@$(BIN)/python -m bench.stalled
+
+bench-idle: $(STAMPS)/bench ## measure what thousands of idle sockets cost
+	@$(BIN)/python -m bench.idle
+
+crash-table: $(STAMPS)/bench ## kill servers with -9 and count lost edits, for docs/reliability.md (12 minutes)
+	@$(BIN)/python -m bench.crash_table
+
 check: $(STAMPS)/test ## lint, types, import rules, then all tests
 	@echo "lint"
 	@$(BIN)/ruff check --quiet .
@@ -63,7 +79,7 @@ format: $(STAMPS)/test ## format the code
 	@$(BIN)/ruff format --quiet .
 
 clean: ## remove everything that was set up or built; data stay
-	rm -rf .venv $(STAMPS) web/dist web/node_modules tests/clients/node_modules
+	rm -rf .venv $(STAMPS) web/dist web/node_modules tests/clients/node_modules bench/npm/node_modules
 
 $(STAMPS)/.there:
 	@mkdir -p $(STAMPS)
@@ -94,6 +110,9 @@ $(STAMPS)/test: $(STAMPS)/python tests/clients/package.json tests/clients/packag
 	@scripts/ensure_program.sh "PostgreSQL 15" postgresql-15 /usr/lib/postgresql/15/bin/postgres
 	@touch $@
 
-$(STAMPS)/bench: $(STAMPS)/test
+$(STAMPS)/bench: $(STAMPS)/test bench/npm/install.sh bench/npm/package.json bench/npm/package-lock.json
+	@echo "installing the servers that are measured"
 	@$(PIP) --editable '.[dev,bench]'
+	@cd bench/npm && ./install.sh || { echo "the servers written for Node.js were not installed; they need npm, and where nothing ready-made fits \
+		a C++ compiler, make and python3 (Debian's package is build-essential)" >&2; exit 1; }
 	@touch $@

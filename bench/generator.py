@@ -1,24 +1,22 @@
-"""The load generator, a process of its own: `python -m bench.generator URL CLIENTS UPDATES_PER_S SECONDS ASK`.
+"""People who type into one text, a process of its own (bench/processes.py).
 
-It says "ready", waits for a line, sends and receives, says "done" and, once it has looked at what
-it received, prints one JSON object. While the round runs it only moves bytes: frames were made
-before and are understood after.
+While the round runs it only moves bytes: frames were made before and are understood after.
 """
 
 import json
-import os
 import re
 import select
 import socket
 import sys
 import time
-from base64 import b64encode
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate
 from statistics import quantiles
-from urllib.parse import urlsplit
 
-from bench.strokes import ECHO, STROKE, Traffic, greeting, question, traffic
+from bench.dialects import Address
+from bench.processes import say_ready_and_wait
+from bench.sockets import frame, open_websocket
+from bench.strokes import ECHO, STROKE, Traffic, question, traffic
 
 TICK_S = 0.001
 ASK_EVERY_UPDATES = 10
@@ -37,6 +35,7 @@ class Measurement:
     generator_cpu_share: float
     latest_send_ms: float
     receive_p50_ms: float
+    receive_p95_ms: float
     receive_p99_ms: float
     saved_p50_ms: float | None
     saved_p99_ms: float | None
@@ -50,35 +49,24 @@ class Received:
     at_s: list[float] = field(default_factory=list)
 
 
-def connect(url: str) -> socket.socket:
-    """Open a websocket by hand (RFC 6455 4.1) and greet; what the server says first is read later."""
-    parts = urlsplit(url)
-    connection = socket.create_connection((parts.hostname, parts.port or 80))
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    key = b64encode(os.urandom(16)).decode()
-    connection.sendall(
-        f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-    )
-    answer = b""
-    while b"\r\n\r\n" not in answer:
-        answer += connection.recv(1)  # no further than the end of the head
-        assert answer, "the server closed the connection"
-    assert answer.startswith(b"HTTP/1.1 101"), answer
-    connection.sendall(greeting())
+def connect(address: Address) -> socket.socket:
+    """Join a document; what the server says is read later."""
+    connection = open_websocket(address.url)
+    for message in (*address.greeting(), address.nothing()):
+        connection.sendall(frame(message))
     return connection
 
 
 class Round:
     """One load on one document."""
 
-    def __init__(self, url: str, load: Traffic, updates_per_s: int, *, ask_saved: bool) -> None:
+    def __init__(self, address: Address, load: Traffic, updates_per_s: int, *, ask_saved: bool) -> None:
         self._load = load
         self._interval_s = 1 / updates_per_s
         self._ask_saved = ask_saved
         self._sent_at_s: list[float] = []
         self._latest_send_s = 0.0
-        self._sockets = [connect(url) for _ in range(load.clients)]
+        self._sockets = [connect(address) for _ in range(load.clients)]
         self._client_of = {connection.fileno(): n for n, connection in enumerate(self._sockets)}
         self._received = [Received() for _ in self._sockets]
         self._readable = select.epoll()
@@ -137,8 +125,8 @@ class Round:
             echoes = _first_arrivals(ECHO, received)
             saved_ms += [1000 * (at_s - self._sent_at_s[number]) for number, at_s in echoes.items()]
         assert len(saved_ms) == sum(map(self._asks, range(len(self._load.strokes)))), "an echo is missing"
-        receive_p50, receive_p99 = _p50_p99(receive_ms)
-        saved_p50, saved_p99 = _p50_p99(saved_ms) if self._ask_saved else (None, None)
+        receive_p50, receive_p95, receive_p99 = _percentiles(receive_ms)
+        saved_p50, _, saved_p99 = _percentiles(saved_ms) if self._ask_saved else (None, None, None)
         return Measurement(
             deliveries=len(receive_ms),
             expected_deliveries=self._load.deliveries,
@@ -146,6 +134,7 @@ class Round:
             generator_cpu_share=generator_cpu_share,
             latest_send_ms=1000 * self._latest_send_s,
             receive_p50_ms=receive_p50,
+            receive_p95_ms=receive_p95,
             receive_p99_ms=receive_p99,
             saved_p50_ms=saved_p50,
             saved_p99_ms=saved_p99,
@@ -164,17 +153,18 @@ def _first_arrivals(pattern: re.Pattern[bytes], received: Received) -> dict[int,
     return arrivals
 
 
-def _p50_p99(values: list[float]) -> tuple[float, float]:
-    percentiles = quantiles(values, n=100)
-    return percentiles[49], percentiles[98]
+def _percentiles(values: list[float]) -> tuple[float, float, float]:
+    """p50, p95 and p99."""
+    cuts = quantiles(values, n=100)
+    return cuts[49], cuts[94], cuts[98]
 
 
 def main() -> None:
-    url, clients, updates_per_s, seconds, ask = sys.argv[1:]
-    load = traffic(int(clients), int(updates_per_s) * int(seconds))
-    measured = Round(url, load, int(updates_per_s), ask_saved=ask == "ask")
-    print("ready", flush=True)
-    sys.stdin.readline()
+    asked = json.loads(sys.argv[1])
+    address, updates_per_s = Address(**asked["address"]), asked["updates_per_s"]
+    load = traffic(address, asked["clients"], updates_per_s * asked["seconds"], asked["padding_bytes"])
+    measured = Round(address, load, updates_per_s, ask_saved=asked["ask_saved"])
+    say_ready_and_wait()
     print(json.dumps(asdict(measured.run())), flush=True)
 
 

@@ -1,19 +1,18 @@
 """`make bench`: one graph, 50 people typing, and what each update costs on its way to the other 49."""
 
 import asyncio
-import json
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
 
 from rich.console import Console
-from rich.table import Table
 
+from bench.figures import ratio, table
 from bench.generator import Measurement
-from bench.peers import Peer, cpu_s, layercake, y_websocket
+from bench.peers import Acknowledgement, Peer, cpu_s, layercake, running, y_websocket
+from bench.processes import Generator
 
 CLIENTS = 50
 UPDATES_PER_S = 2000
@@ -21,7 +20,6 @@ ROUND_S = 10
 WARM_UP_S = 2
 ROUNDS = 3
 BUSY_GENERATOR_SHARE = 0.9
-_ROUND_WITHIN_S = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +41,26 @@ class Outcome:
 
 async def run_round(peer: Peer, seconds: int) -> Outcome:
     """Load a new document of `peer` for `seconds`."""
-    arguments = (await peer.new_document(), str(CLIENTS), str(UPDATES_PER_S), str(seconds))
-    generator = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
+    async with Generator.ready(
         "bench.generator",
-        *arguments,
-        "ask" if peer.acknowledges else "-",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(_ROUND_WITHIN_S):
-        assert generator.stdin is not None
-        assert generator.stdout is not None
-        assert await generator.stdout.readline() == b"ready\n"
+        address=asdict(await peer.new_document()),
+        clients=CLIENTS,
+        updates_per_s=UPDATES_PER_S,
+        seconds=seconds,
+        padding_bytes=0,
+        ask_saved=peer.acknowledgement == Acknowledgement.ECHO,
+    ) as generator:
         before = cpu_s(peer.server()), cpu_s(peer.database())
-        generator.stdin.write(b"go\n")
-        assert await generator.stdout.readline() == b"done\n"
+        generator.go()
+        await generator.done()
         after = cpu_s(peer.server()), cpu_s(peer.database())
-        seen = Measurement(**json.loads(await generator.stdout.readline()))
-        await generator.wait()
-    return Outcome(seen, after[0] - before[0], after[1] - before[1])
+        return Outcome(Measurement(**await generator.report()), after[0] - before[0], after[1] - before[1])
 
 
 async def measure(folder: Path) -> dict[str, list[Outcome]]:
     """Run the peers in turn (A B A B …), so that a slow moment of the machine meets both."""
-    async with layercake(folder) as ours, y_websocket() as theirs:
-        peers = (ours, theirs)
+    async with layercake(folder) as ours, running(y_websocket()) as theirs:
+        peers: tuple[Peer, ...] = (ours, theirs)
         outcomes: dict[str, list[Outcome]] = {peer.name: [] for peer in peers}
         for peer in peers:
             await run_round(peer, WARM_UP_S)
@@ -77,17 +68,6 @@ async def measure(folder: Path) -> dict[str, list[Outcome]]:
             for peer in peers:
                 outcomes[peer.name].append(await run_round(peer, ROUND_S))
         return outcomes
-
-
-def table(outcomes: dict[str, list[Outcome]]) -> Table:
-    """Medians over the rounds, one column per server."""
-    shown = Table(title=f"{CLIENTS} clients, {UPDATES_PER_S} updates/s, median of {ROUNDS} rounds of {ROUND_S} s")
-    shown.add_column("")
-    for name in outcomes:
-        shown.add_column(name, justify="right")
-    for label, figure in _FIGURES.items():
-        shown.add_row(label, *(_shown(figure, of_peer) for of_peer in outcomes.values()))
-    return shown
 
 
 _FIGURES: dict[str, Callable[[Outcome], float | None]] = {
@@ -104,24 +84,13 @@ _FIGURES: dict[str, Callable[[Outcome], float | None]] = {
 }
 
 
-def _shown(figure: Callable[[Outcome], float | None], outcomes: list[Outcome]) -> str:
-    values = [value for outcome in outcomes if (value := figure(outcome)) is not None]
-    return f"{median(values):.2f}" if values else "-"
-
-
-def ratio(ours: list[Outcome], theirs: list[Outcome], figure: Callable[[Outcome], float]) -> str:
-    """How a figure compares, with the range over pairs of neighbouring rounds."""
-    pairs = [figure(a) / figure(b) for a, b in zip(ours, theirs, strict=True)]
-    middle = median(map(figure, ours)) / median(map(figure, theirs))
-    return f"{middle:.2f} ({min(pairs):.2f} to {max(pairs):.2f})"
-
-
 def main() -> None:
     """Print the table; exit with 1 if a server did not deliver everything or the generator was too busy."""
     with tempfile.TemporaryDirectory() as folder:
         outcomes = asyncio.run(measure(Path(folder)))
     console = Console()
-    console.print(table(outcomes))
+    title = f"{CLIENTS} clients, {UPDATES_PER_S} updates/s, median of {ROUNDS} rounds of {ROUND_S} s"
+    console.print(table(title, outcomes, _FIGURES))
     ours, theirs = outcomes.values()
     compared = "Layercake / y-websocket, CPU per delivery"
     console.print(f"{compared}, server alone: {ratio(ours, theirs, lambda o: o.server_us)}")

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 
 from pycrdt import Doc, Text, TransactionEvent
 
+from bench.dialects import Address
+from bench.sockets import frame
 from tests.clients import frames
 
 STROKE = re.compile(rb"#(\d{7})")
 ECHO = re.compile(rb"f@(\d{7})")  # `f` is 102, the message that is echoed once all before it is committed
 
-_FIN_BINARY = 0x82
-_MASKED = 0x80
-_NO_MASK = bytes(4)  # RFC 6455 5.3: a client must mask, and a key of zeros leaves the bytes as they are
-_LONGEST_SHORT_FRAME_BYTES = 125
 _FIRST_CLIENT_ID = 1000
+_STROKE_CHARACTERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,39 +33,25 @@ class Traffic:
         return len(self.strokes) * (self.clients - 1)
 
 
-def frame(message: bytes) -> bytes:
-    """One masked websocket frame of a client."""
-    assert len(message) <= _LONGEST_SHORT_FRAME_BYTES, "strokes are short"
-    return bytes((_FIN_BINARY, _MASKED | len(message))) + _NO_MASK + message
-
-
 def question(number: int) -> bytes:
     """Ask whether stroke `number` is saved."""
     return frame(frames.varuint(frames.SAVED) + b"@%07d" % number)
 
 
-def greeting() -> bytes:
-    """Ask for everything, and say that there is nothing to give."""
-    nothing, no_update = b"\x00", b"\x00\x00"
-    return frame(frames.sync(frames.STEP1, nothing)) + frame(frames.sync(frames.STEP2, no_update))
-
-
-def traffic(clients: int, updates: int) -> Traffic:
+def traffic(address: Address, clients: int, updates: int, padding_bytes: int) -> Traffic:
     """Make `updates` strokes, round robin over `clients` documents that know nothing of each other."""
-    updates_of: list[list[bytes]] = [[] for _ in range(clients)]
-    for client in range(clients):
-        updates_of[client] = _strokes_of_one(client, range(client, updates, clients))
+    updates_of = [
+        strokes_of(_FIRST_CLIENT_ID + client, range(client, updates, clients), padding_bytes)
+        for client in range(clients)
+    ]
     return Traffic(
-        clients,
-        [
-            frame(frames.sync(frames.UPDATE, updates_of[number % clients][number // clients]))
-            for number in range(updates)
-        ],
+        clients, [frame(address.update(updates_of[number % clients][number // clients])) for number in range(updates)]
     )
 
 
-def _strokes_of_one(client: int, numbers: range) -> list[bytes]:
-    doc: Doc[Text] = Doc(client_id=_FIRST_CLIENT_ID + client)
+def strokes_of(client_id: int, numbers: range, padding_bytes: int = 0) -> list[bytes]:
+    """The updates of one client that appends strokes `numbers`, each with padding, to the text."""
+    doc: Doc[Text] = Doc(client_id=client_id)
     text = doc.get("text", type=Text)
     made: list[bytes] = []
 
@@ -74,7 +59,9 @@ def _strokes_of_one(client: int, numbers: range) -> list[bytes]:
         made.append(event.update)
 
     subscription = doc.observe(record)
+    padding, length = "." * padding_bytes, 0
     for number in numbers:
-        text += f"#{number:07d}"
+        text.insert(length, f"#{number:07d}{padding}")
+        length += _STROKE_CHARACTERS + padding_bytes
     doc.unobserve(subscription)
     return made
