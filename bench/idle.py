@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ QUIET_S = 3.0
 """How long nothing may arrive before memory is looked at."""
 
 _WARM_UP_DOCUMENTS = 20
+_JOINS_AT_ONCE = 16
 _FILES_BESIDE = 1_000
 _STATE = b'{"user":{"name":"Idle","color":"#30bced"}}'
 
@@ -67,16 +69,19 @@ async def run_round(peer: Peer, sockets: int, documents: int, *, with_presence: 
 
 
 def join_all(addresses: list[Address], sockets: int, *, with_presence: bool) -> list[Line]:
-    """Join documents in turn, and return when the servers have said all they had to."""
-    lines = []
-    for number in range(sockets):
+    """Join documents in turn, a few at a time, and return when the servers have said all they had to."""
+
+    def join(number: int) -> Line:
         address = addresses[number % len(addresses)]
         line = Line(address.url)
         for message in (*address.greeting(), address.nothing()):
             line.send(message)
         if with_presence:
             line.send(address.awareness(encode_awareness([Entry(FIRST_CLIENT_ID + number, 1, _STATE)])))
-        lines.append(line)
+        return line
+
+    with ThreadPoolExecutor(_JOINS_AT_ONCE) as joining:
+        lines = list(joining.map(join, range(sockets)))
     drain(lines)
     return lines
 
