@@ -5,7 +5,8 @@ has been seen to bring the process down, and it hides what became of them.
 """
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from pycrdt import Doc
@@ -62,12 +63,13 @@ class LiveDocument:
         self.unmeasured_bytes = 0
         """What was applied since the encoded state was last measured, merged or not."""
         self._emitted: list[bytes] = []
+        self._is_together = False
         self._nesting: Nesting | None = None
         self._whole: bytes | None = None
         self._observe()
 
     def load(self, updates: Sequence[bytes]) -> None:
-        """Apply stored updates, which were walked when they came in and wait for nothing.
+        """Apply compacted states, which were checked when they were made and wait for nothing.
 
         Raises PoisonedDocumentError if the document cannot be made of them.
         """
@@ -81,6 +83,28 @@ class LiveDocument:
         self._emitted.clear()
         self._whole = self._nesting = None
         self.unmeasured_bytes += sum(map(len, updates))
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Apply what is applied in this block in one transaction of yrs: many times as fast, and no change is told.
+
+        Raises PoisonedDocumentError at the end if yrs fails, or did not take in all of it.
+        """
+        self._is_together, self._whole = True, None
+        try:
+            with self.doc.transaction():
+                yield
+            taken = decode_state_vector(self.doc.get_state())
+        except PoisonedDocumentError:
+            raise
+        except BaseException as error:
+            raise _poisoned(None, error) from error
+        finally:
+            self._is_together = False
+            self._emitted.clear()
+            self._whole = None
+        if taken != self.state_vector:
+            raise PoisonedDocumentError(None, "it did not take in all of its updates")
 
     @property
     def memory_bytes(self) -> int:
@@ -127,7 +151,7 @@ class LiveDocument:
         change = self._apply(update)
         known = self.state_vector
         ends = {client: end for client, end in shape.struct_ends.items() if end > known.get(client, 0)}
-        if change != update and not _advances(change, ends):
+        if change != update and not self._is_together and not _advances(change, ends):
             raise PoisonedDocumentError(update, "it did not take in all of an update")
         before = {client: known.get(client, 0) for client in ends}
         known.update(ends)

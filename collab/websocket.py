@@ -6,7 +6,8 @@ serialised once for all. Compression is not negotiated for the same reason.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import cast
 
@@ -269,8 +270,12 @@ class Connection(asyncio.Protocol):
             return
         self._report.messages += 1
         self._edge.statistics.messages += 1
+        self.attempt(partial(self._dialect.receive, message))
+
+    def attempt(self, take: Callable[[], None]) -> None:
+        """Call `take`, and close with the reason if it refuses what the client sent."""
         try:
-            self._dialect.receive(message)
+            take()
         except MalformedError as error:
             self._edge.statistics.malformed += 1
             self.close(BAD_MESSAGE, str(error))

@@ -37,9 +37,9 @@ def build_node(settings: Settings, database: Database, workers: Workers) -> Node
     log = LogWriter(
         database, new_id, LogSettings(window_s=settings.log_window_s, buffer_bytes=settings.log_buffer_bytes)
     )
-    hub = Hub(documents, log, log.leases, _hub_settings(settings))
+    hub = Hub(documents, log, log.leases, _hub_settings(settings), workers.run)
     edits = _server_edits(settings, hub, Graphs(database), workers)
-    return Node(log, hub, edits, Documents(hub, documents, workers, settings.pending_bytes), workers)
+    return Node(log, hub, edits, Documents(hub, documents, workers), workers)
 
 
 @asynccontextmanager

@@ -42,7 +42,7 @@ class YDialect:
 
     def receive(self, message: bytes) -> None:
         """Take the messages of one frame."""
-        self._channel.receive(message, sync.messages(message))
+        self._channel.receive(sync.messages(message))
 
     def heartbeat(self) -> bytes | None:
         """Return an empty presence: clients give up after 30 s without a message."""

@@ -2,8 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -30,6 +31,7 @@ class SlowStore:
         self.failure: Exception | None = None
         self.opened = 0
         self.binned: set[UUID] = set()
+        self.quarantined: dict[int, str] = {}
         self._chunks = chunks
 
     @asynccontextmanager
@@ -37,6 +39,16 @@ class SlowStore:
         self.opened += 1
         await self.answer.wait()
         yield self._read()
+
+    async def quarantine(self, graph_id: UUID, reasons: Mapping[int, str]) -> Sequence[str]:
+        self.quarantined |= reasons
+        return ()
+
+    def open_rows(self, graph_id: UUID) -> Any:
+        raise NotImplementedError
+
+    async def drop_state(self, graph_id: UUID) -> None:
+        raise NotImplementedError
 
     async def gone(self, graph_ids: Sequence[UUID]) -> Sequence[UUID]:
         return [graph_id for graph_id in graph_ids if graph_id in self.binned]
@@ -54,12 +66,19 @@ class Deaf:
 
     def __init__(self) -> None:
         self.closed: int | None = None
+        self.paused = 0
 
     def send(self, *messages: Outbound) -> None:
         """Ignore it."""
 
     def close(self, code: int, reason: str) -> None:
         self.closed = code
+
+    def pause(self) -> None:
+        self.paused += 1
+
+    def resume(self) -> None:
+        self.paused -= 1
 
 
 def session(number: int = 1) -> Session:
