@@ -167,8 +167,12 @@ class Hub:
         for session in list(authors):
             session.peer.close(POISON, str(error))
 
-    async def reload(self, graph_id: UUID) -> None:
-        """Load a graph as it is stored now, in place if it is live. Raises what `open` does."""
+    async def reload(self, graph_id: UUID, update: bytes) -> None:
+        """Load a graph as it is stored now, also with `update` if that is stored, under its sessions if it is live.
+
+        Raises what `open` does.
+        """
+        self._banned.pop(update, None)
         self._reload(await self.open(graph_id))
         await self.open(graph_id)
 
@@ -265,7 +269,8 @@ class Hub:
                 await heal(room, self._documents)
             self.statistics.healed += 1
         except BaseException as error:
-            self.discard(room, 4500, "the document could not be loaded again; come again")
+            if room.close_code is None:
+                self.discard(room, 4500, "the document could not be loaded again; come again")
             if isinstance(error, TimeoutError):
                 raise self._too_slow() from None
             raise

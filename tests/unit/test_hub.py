@@ -203,7 +203,7 @@ async def test_HUB_2_a_discarded_room_closes_its_sessions_and_the_next_join_load
     room = await hub.open(GRAPH)
     visitor = session()
     hub.join(room, visitor)
-    hub.poisoned(room, PoisonedDocumentError(b"bad", "test"))
+    hub.discard(room, 4500, "test")
     assert visitor.peer.closed == 4500  # type: ignore[attr-defined]
     again = await hub.open(GRAPH)
     assert again is not room
@@ -326,10 +326,13 @@ async def test_HUB_7_what_was_deleted_does_not_count_for_long() -> None:
     for _ in range(3):
         doc.get("map", type=Map)["k"] = "x" * 120_000
     doc.get("map", type=Map)["k"] = 1
-    store = SlowStore(DocumentChunk(tuple(updates)))
+    store = SlowStore()
     store.answer.set()
     hub = Hub(store, HeldLog(), OneNode(), HubSettings(documents_bytes=6_000_000))
-    hub.join(await hub.open(GRAPH), session())
+    room, visitor = await hub.open(GRAPH), session()
+    hub.join(room, visitor)
+    for update in updates:
+        room.receive_update(visitor, update, 0.0, START)
     with pytest.raises(MemoryFullError):
         await hub.open(UUID(int=4))
     hub.look_over(now=0.0)
