@@ -76,8 +76,7 @@ class Room:
         self._arrivals = arrivals
         self._waiters: dict[bytes, set[Session]] = {}
         self._readers_know: StateVector = {}
-        self.appended = 0
-        """How many operations the room has handed to the log."""
+        self.appended = 0  # operations handed to the log so far
         self._committed = 0
         self._flushed_at = float("-inf")
         self._flush_due = False
@@ -192,12 +191,13 @@ class Room:
             self._promise_acknowledgements(session)
             self._release()
 
-    def go_on(self, document: LiveDocument, arrivals: Arrivals) -> None:
+    def go_on(self, document: LiveDocument, arrivals: Arrivals, now: float) -> None:
         """Go on with the document as it was loaded again; everybody is sent what may be missing of it."""
         known = self.document.state_vector
         self.document, self._arrivals = document, arrivals
         self._outbox.add(document.difference(known), None, {one: known.get(one, 0) for one in document.state_vector})
         self._settle(tuple(update for update in self._waiters if update not in arrivals))
+        self._schedule_flush(now)
 
     def authors(self, update: bytes | None, sender: Session | None) -> set[Session]:
         """Return who sent `update`: whoever waits for it, or else `sender`, who sent what was processed last."""

@@ -96,6 +96,7 @@ class Scene:
     load_timeout_s: float = 10.0
 
     async def begin(self) -> "Scene":
+        self.clock.now = asyncio.get_running_loop().time()  # as the hub's own
         self.store = LogStore(self.log)
         self.hub = Hub(self.store, self.log, self.leases, HubSettings(load_timeout_s=self.load_timeout_s))
         self.room = await self.hub.open(GRAPH)
@@ -113,11 +114,12 @@ class Scene:
             self.log.commit()
             for _ in range(20):
                 await asyncio.sleep(0)
-            self.room.flush(self.clock.now)
+        self.clock.now = asyncio.get_running_loop().time()
+        self.hub.flush(self.clock.now)
+        self.log.commit()
         for visitor in (self.author, self.writer, self.reader):
             if visitor.closed is None:
                 visitor.read()
-        self.log.commit()
 
     def live(self) -> dict[str, Any]:
         return dict(self.room.document.doc.get("map", type=Map).to_py() or {})
