@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 from followed import Clock, caught_up, labels, new_graph, nodes, store
+from pycrdt import Map
 from served import PEOPLE, Served, serving
 
 from collab.follower import Follower, FollowerSettings
@@ -43,7 +44,8 @@ async def read(database: Database, graph_id: UUID) -> Whole:
 
 
 def labels_of(whole: Whole) -> dict[str, str]:
-    return {id_: node["label"] for id_, node in whole.document.doc["nodes"].to_py().items()}
+    shown = whole.document.doc.get("nodes", type=Map)
+    return {id_: shown[id_]["label"] for id_ in shown}
 
 
 def raw(update: bytes, like: Operation) -> Operation:
