@@ -5,8 +5,7 @@ has been seen to bring the process down, and it hides what became of them.
 """
 
 import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pycrdt import Doc
@@ -63,7 +62,6 @@ class LiveDocument:
         self.unmeasured_bytes = 0
         """What was applied since the encoded state was last measured, merged or not."""
         self._emitted: list[bytes] = []
-        self._is_together = False
         self._nesting: Nesting | None = None
         self._whole: bytes | None = None
         self._observe()
@@ -83,28 +81,6 @@ class LiveDocument:
         self._emitted.clear()
         self._whole = self._nesting = None
         self.unmeasured_bytes += sum(map(len, updates))
-
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """Apply what is applied in this block in one transaction of yrs: many times as fast, and no change is told.
-
-        Raises PoisonedDocumentError at the end if yrs fails, or did not take in all of it.
-        """
-        self._is_together, self._whole = True, None
-        try:
-            with self.doc.transaction():
-                yield
-            taken = decode_state_vector(self.doc.get_state())
-        except PoisonedDocumentError:
-            raise
-        except BaseException as error:
-            raise _poisoned(None, error) from error
-        finally:
-            self._is_together = False
-            self._emitted.clear()
-            self._whole = None
-        if taken != self.state_vector:
-            raise PoisonedDocumentError(None, "it did not take in all of its updates")
 
     @property
     def memory_bytes(self) -> int:
@@ -151,7 +127,7 @@ class LiveDocument:
         change = self._apply(update)
         known = self.state_vector
         ends = {client: end for client, end in shape.struct_ends.items() if end > known.get(client, 0)}
-        if change != update and not self._is_together and not _advances(change, ends):
+        if change != update and not _advances(change, ends):
             raise PoisonedDocumentError(update, "it did not take in all of an update")
         before = {client: known.get(client, 0) for client in ends}
         known.update(ends)
@@ -177,6 +153,16 @@ class LiveDocument:
             self._whole = difference
             self._measured_bytes, self.unmeasured_bytes = len(difference), 0
         return difference
+
+    def items(self) -> list[Item]:
+        """Return all items as they are encoded.
+
+        Raises PoisonedDocumentError if yrs fails, also by encoding what is no update.
+        """
+        try:
+            return _items(self.difference({}))
+        except MalformedError as error:
+            raise PoisonedDocumentError(None, error) from error
 
     def _observe(self) -> None:
         """Collect what changes, as long as somebody holds this object.
@@ -205,8 +191,9 @@ class LiveDocument:
         if self._nesting is None:
             if not shape.has_nested_types:
                 return
-            self._nesting = Nesting()
-            self._nesting.place(_items(self.difference({})), {})
+            nesting = Nesting()
+            nesting.place(self.items(), {})
+            self._nesting = nesting
         self._nesting.place(_items(update), self.state_vector)
 
 

@@ -57,10 +57,12 @@ class Loading:
             raise BrokenStateError(error) from error
 
     def take_rows(self, rows: Iterable[Row]) -> None:
-        """Take the next rows, in one transaction of yrs. Raises PoisonedDocumentError."""
-        with self.document.together():
-            for id_, update in rows:
-                self.take(id_, update)
+        """Take the next rows. Raises PoisonedDocumentError.
+
+        Each in a transaction of yrs of its own, as when it came in: several in one can become something else.
+        """
+        for id_, update in rows:
+            self.take(id_, update)
 
     def take(self, id_: int, update: bytes) -> list[bytes]:
         """Take one row; return the updates that were applied with it. Raises PoisonedDocumentError."""
@@ -154,7 +156,7 @@ class _Examination:
             id_ = 0
             for id_, update in rows:
                 loading.take(id_, update)
-            loading.document.difference({})
+            loading.document.items()
         except PoisonedDocumentError as error:
             if error.update is None:  # it was seen when all of it was read, whichever row it came with
                 return _Bad(self._culprit(rows), str(error))
@@ -185,7 +187,7 @@ class _Examination:
         try:
             for row in rows:
                 loading.take(*row)
-            loading.document.difference({})
+            loading.document.items()
         except PoisonedDocumentError:
             return True
         return False
@@ -195,7 +197,7 @@ class _Examination:
         for chunk in self._states:
             loading.take_chunk(chunk)
         try:
-            loading.document.difference({})
+            loading.document.items()
         except PoisonedDocumentError as error:
             raise BrokenStateError(error) from error
         return loading
