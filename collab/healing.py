@@ -23,6 +23,11 @@ POISON = 4400
 MAX_ROUNDS = 4
 """How often a document is read before its load is refused; what each round found stays found."""
 
+SLICE_BYTES = 64 * 1024
+"""How much of a document is loaded in one turn of the loop: about 20 ms; others go on in between."""
+
+_ROW_BYTES = 256  # what a row costs besides, in bytes that would take as long
+
 Examine = Callable[[Sequence[DocumentChunk]], Mapping[int, str]]
 Run = Callable[[Examine, Sequence[DocumentChunk]], Awaitable[Mapping[int, str]]]
 
@@ -81,9 +86,20 @@ class SoundDocuments:
         loading = Loading(self._waiting_bytes, self._banned)
         async with self._store.open(graph_id) as chunks:
             async for chunk in chunks:
-                loading.take_chunk(chunk)
+                await self._take(loading, chunk)
         loading.document.difference({})
         return loading
+
+    async def _take(self, loading: Loading, chunk: DocumentChunk) -> None:
+        if not chunk.ids:
+            loading.take_chunk(chunk)
+        taken_bytes = 0
+        for id_, update in rows_of([chunk]):
+            loading.take(id_, update)
+            taken_bytes += len(update) + _ROW_BYTES
+            if taken_bytes >= SLICE_BYTES:
+                taken_bytes = 0
+                await asyncio.sleep(0)
 
     async def _repair(self, graph_id: UUID, error: BrokenStateError | PoisonedDocumentError) -> set[str]:
         """Make the next round find less that is bad; return the sessions of what is left out."""

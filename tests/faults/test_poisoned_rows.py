@@ -89,16 +89,11 @@ async def test_a_graph_with_every_killer_among_its_rows_heals(tmp_path: Path) ->
     async with Server.started(tmp_path, {"LAYERCAKE_COMPACTION_OPERATIONS": "1"}) as server:
         graph = await server.create_graph()
         await edit(server, graph, "first")
-        before = (await poison(server, graph, *KILLERS.values(), SETS_FREE))[:-1]
-        await server.kill()
-        await server.start()
-        pid = server.pid
+        bad = (await poison(server, graph, *KILLERS.values(), SETS_FREE))[:-1]
         await edit(server, graph, "second")
-        after = await poison(server, graph, *KILLERS.values())
         await server.kill()
         await server.start()
         await edit(server, graph, "third")
-        bad = sorted(before + after)
         assert await shown(server, graph) == {"first": "first", "second": "second", "third": "third"}
         assert await eventually(lambda: marked(server), lambda ids: len(ids) >= len(bad)) == bad
         assert await quarantined_events(server, graph) == bad
@@ -108,7 +103,6 @@ async def test_a_graph_with_every_killer_among_its_rows_heals(tmp_path: Path) ->
         await server.restart()
         assert await shown(server, graph) == {"first": "first", "second": "second", "third": "third"}
         assert await marked(server) == bad
-        assert server.pid != pid
 
 
 async def compacted(server: Server, graph: str) -> None:
@@ -145,14 +139,11 @@ async def test_what_is_released_and_still_is_bad_comes_back_and_what_is_sound_do
             assert client.is_connected
         assert await marked(server) == [bad]
         await compacted(server, graph)
-        await server.restart()
         assert await shown(server, graph) == {"good": "good", "lost": "lost"}
         server.terminate()
         assert await server.exit_code() == 0
         again = await command(server, "release", str(bad))
         assert (again.returncode, "left out again" in again.stderr) == (1, True), again
-        missing = await command(server, "release", "999999")
-        assert (missing.returncode, "there is no quarantined operation" in missing.stderr) == (1, True), missing
 
 
 async def names(client: YClient) -> set[str]:
