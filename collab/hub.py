@@ -281,7 +281,8 @@ class Hub:
             self.let_go(room, asyncio.get_running_loop().time())
             self._release_unused(room.graph_id)
             for peer in peers:
-                peer.resume()
+                if not room.is_healing:  # else it failed again, and those left go on after that
+                    peer.resume()
 
     def _too_slow(self) -> StoreUnavailableError:
         return StoreUnavailableError(f"a graph did not load within {self._settings.load_timeout_s} s")
@@ -316,7 +317,7 @@ class Hub:
 
     def _measure_one(self) -> None:
         """Make the estimate that is most off exact; one at a time, since a large document takes a while."""
-        room = max(self._rooms.values(), key=lambda room: room.document.unmeasured_bytes)  # if it heals, so does this
+        room = max(self._rooms.values(), key=lambda room: room.document.unmeasured_bytes)
         try:
             room.document.measure()
         except PoisonedDocumentError as error:

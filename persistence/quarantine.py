@@ -6,6 +6,8 @@ Whoever loads a graph writes the marks; a person who may manage the graph takes 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+import asyncpg
+
 from persistence.database import Database
 from persistence.errors import NotFoundError
 from persistence.events import append_event
@@ -57,24 +59,26 @@ class Quarantine:
 
     LIST = """
         SELECT q.operation_id, q.graph_id, q.reason, q.quarantined_at, o.user_id, o.session_id, o.client_id,
-            o.created_at, octet_length(o.operation_data) AS size_bytes, ''::bytea AS data
+            o.created_at, octet_length(o.operation_data) AS size_bytes, ''::bytea AS data, m.role
         FROM quarantined_operations q JOIN crdt_operations o ON o.id = q.operation_id
         JOIN graphs g ON g.id = q.graph_id
         JOIN projects p ON p.id = g.project_id
         JOIN group_memberships m ON m.group_id = p.group_id
-        WHERE m.user_id = $1 AND m.role = 'admin' AND ($2::uuid IS NULL OR q.graph_id = $2)
+        WHERE m.user_id = $1 AND ($2::uuid IS NULL OR q.graph_id = $2)
             AND g.deleted_at IS NULL AND p.deleted_at IS NULL
         ORDER BY q.operation_id DESC LIMIT $3
     """
 
-    async def of_user(self, user_id: UUID, graph_id: UUID | None, limit: int) -> tuple[QuarantinedOperation, ...]:
-        """Return the newest `limit` quarantined operations of one graph, or of all, that the user is an admin of.
+    async def of_user(
+        self, user_id: UUID, graph_id: UUID | None, limit: int
+    ) -> tuple[tuple[QuarantinedOperation, str], ...]:
+        """Return the newest `limit` quarantined operations of one graph, or of all of the user's, with the role there.
 
         Without their bytes.
         """
         async with self._database.request(user_id) as connection:
             rows = await connection.fetch(self.LIST, user_id, graph_id, limit)
-        return tuple(QuarantinedOperation(**row) for row in rows)
+        return tuple((_operation(row), row["role"]) for row in rows)
 
     READ = """
         SELECT q.operation_id, q.graph_id, q.reason, q.quarantined_at, o.user_id, o.session_id, o.client_id,
@@ -86,7 +90,7 @@ class Quarantine:
         """Return a quarantined operation, None if there is no such one; whose it is, the caller asks."""
         async with self._database.request(user_id) as connection:
             row = await connection.fetchrow(self.READ, operation_id)
-        return None if row is None else QuarantinedOperation(**row)
+        return None if row is None else _operation(row)
 
     UNMARK = "DELETE FROM quarantined_operations WHERE operation_id = $1 AND graph_id = $2 RETURNING operation_id"
     # Below what is compacted it is loaded as one that waits for its turn; a copy of the follower's is read again.
@@ -118,3 +122,7 @@ class Quarantine:
         """Return how many operations are quarantined."""
         async with self._database.service() as connection:
             return int(await connection.fetchval(self.COUNT))
+
+
+def _operation(row: asyncpg.Record) -> QuarantinedOperation:
+    return QuarantinedOperation(**{name: row[name] for name in QuarantinedOperation.__slots__})

@@ -1,10 +1,11 @@
 """Operations that are left out of their graphs, for those who may manage the graph; others hear of none."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from uuid import UUID
 
 from auth.errors import ForbiddenError
-from auth.policy import Action, Principal
+from auth.policy import Action, Principal, Role, may
 from persistence.errors import NotFoundError
 from persistence.records import QuarantinedOperation
 from workspace.catalogue import Catalogue
@@ -30,8 +31,9 @@ class Quarantine:
         self._reload = reload
 
     async def list(self, principal: Principal, graph_id: UUID | None) -> tuple[QuarantinedOperation, ...]:
-        """Return the newest LIST_LIMIT of one graph, or of all that the principal may manage, without their bytes."""
-        return await self._store.of_user(principal.id, graph_id, LIST_LIMIT)
+        """Return those that the principal may manage of the newest LIST_LIMIT of one graph, or all; without bytes."""
+        found = await self._store.of_user(principal.id, graph_id, LIST_LIMIT)
+        return tuple(one for one, role in found if may(replace(principal, role=Role(role)), Action.MANAGE))
 
     async def show(self, principal: Principal, operation_id: int) -> QuarantinedOperation:
         """Return one with its bytes. Raises NotFoundError."""

@@ -59,7 +59,8 @@ class Channel(ABC):
 
     def pause(self) -> None:
         """Hold what comes, and read no more (`collab.session.Peer`)."""
-        self._held = deque()
+        if self._held is None:
+            self._held = deque()
         self._line.reading.hold(self)
 
     def resume(self) -> None:
