@@ -6,7 +6,7 @@ from uuid import UUID
 
 from collab.document import LiveDocument, PoisonedDocumentError
 from collab.hub import Hub
-from collab.loading import examine, load
+from collab.loading import BrokenStateError, examine, load
 from collab.wire.errors import MalformedError
 from collab.wire.update import walk
 from persistence.operations import StoredDocuments
@@ -75,5 +75,9 @@ class Documents:
             except PoisonedDocumentError as error:
                 self._hub.poisoned(room, error)
         chunks = await read_stored(self._stored, graph_id)
-        assembled = await self._workers.run(assemble, chunks)
+        try:
+            assembled = await self._workers.run(assemble, chunks)
+        except BrokenStateError:
+            room = await self._hub.open(graph_id)  # which mends it, or says why it cannot be
+            return room.document.difference({})
         return assembled.document

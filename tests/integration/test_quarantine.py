@@ -220,6 +220,26 @@ async def test_QUAR_6_only_who_may_manage_a_graph_sees_what_is_left_out(
     assert PEOPLE["viewer"] != ANONYMOUS_USER_ID
 
 
+async def test_QUAR_5_over_http_a_broken_state_is_mended_or_named(
+    live: Served, database: Database, owner: asyncpg.Connection
+) -> None:
+    graph_id, _ = await poisoned_graph(database)
+    following = Projection(database)
+    await caught_up(Follower(following, Clock(), COMPACT_AT_ONCE))
+    await following.close()
+    await owner.execute("UPDATE graphs SET crdt_state = '\\xffff', crdt_vector = '\\x00' WHERE id = $1", graph_id)
+    async with live.http() as http:
+        answer = (await http.get(f"/api/graphs/{graph_id}")).json()
+        assert [node["label"] for node in answer["nodes"]] == ["a", "b"]
+    other, _ = await poisoned_graph(database)
+    vector = b"\x01\x07\x7f"
+    await owner.execute("UPDATE graphs SET crdt_state = '\\xffff', crdt_vector = $2 WHERE id = $1", *(other, vector))
+    async with live.http() as http:
+        answer = await http.get(f"/api/graphs/{other}")
+    assert (answer.status_code, answer.json()["code"]) == (503, "broken_document")
+    assert "restore a backup" in answer.json()["detail"]
+
+
 async def test_ROOM_11_over_sockets_the_author_alone_is_cut_and_what_others_send_arrives(
     live: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
