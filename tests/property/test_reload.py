@@ -16,8 +16,8 @@ from collab.wire.update import pieces, walk
 from tests.property.test_walk_guard import mutated
 from tests.unit.documents import recorded
 
-ROUNDS = int(os.environ.get("LAYERCAKE_RELOADS", "60"))
-SEED = int(os.environ.get("LAYERCAKE_RELOAD_SEED", random.SystemRandom().randrange(2**32)))
+ROUNDS = int(os.environ.get("LAYERCAKE_PROPERTY_ROUNDS", "60"))
+SEED = int(os.environ.get("LAYERCAKE_PROPERTY_SEED", random.SystemRandom().randrange(2**32)))
 STEPS = 40
 WORDS = ("é", "🇿", "a", "bc", "ü日", "x")
 FORMER_FAILURES = (122, 454, 543, 672, 826)
@@ -96,7 +96,7 @@ def content(document: LiveDocument) -> tuple[object, ...]:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_QUAR_1_a_document_loaded_from_its_rows_is_the_live_one() -> None:
-    print(f"LAYERCAKE_RELOAD_SEED={SEED}")
+    print(f"LAYERCAKE_PROPERTY_SEED={SEED}")
     equal = 0
     for seed in (*FORMER_FAILURES, *range(SEED, SEED + ROUNDS)):
         session = _Session(random.Random(seed))
@@ -120,7 +120,7 @@ def test_QUAR_1_a_document_loaded_from_its_rows_is_the_live_one() -> None:
 
 
 def test_an_insertion_in_the_middle_of_a_character_is_refused_by_the_walk() -> None:
-    """WIRE-1: pycrdt counts bytes, and makes an item that names itself as its right neighbour."""
+    """WIRE-4: pycrdt counts bytes, and makes an item that names itself as its right neighbour."""
     doc, updates = recorded(100)
     text = doc.get("text", type=Text)
     text += "aé"
