@@ -4,13 +4,13 @@ Waiting updates are listed under the first thing they miss, so an update looks o
 may set free.
 """
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from heapq import heappop, heappush
 from typing import NamedTuple
 
 from collab.document import Applied, LiveDocument, Missing
 from collab.wire.errors import MalformedError
-from collab.wire.update import Shape, walk
+from collab.wire.update import Shape
 
 MAX_WAITING = 10_000
 """How many updates may wait in one room."""
@@ -31,9 +31,19 @@ class Arrival(NamedTuple):
 
 
 class Arrivals:
-    """The way into one document. `banned` are updates it once failed on."""
+    """The way into one document. `banned` are updates it once failed on.
 
-    def __init__(self, document: LiveDocument, limit_bytes: int, banned: Container[bytes] = ()) -> None:
+    `on_refused` hears of what waited and, as was seen at its turn, may not touch the document.
+    """
+
+    def __init__(
+        self,
+        document: LiveDocument,
+        limit_bytes: int,
+        banned: Container[bytes] = (),
+        on_refused: Callable[[bytes, MalformedError], None] = lambda _update, _error: None,
+    ) -> None:
+        self._on_refused = on_refused
         self._document = document
         self._limit_bytes = limit_bytes
         self._banned = banned
@@ -52,20 +62,11 @@ class Arrivals:
         """The updates that wait, in the order in which they came."""
         return tuple(self._waiting)
 
-    def load(self, updates: tuple[bytes, ...], *, has_late: bool) -> None:
-        """Take stored updates in their order; `has_late` tells that some came before one they depend on."""
-        if not has_late and not self._waiting:
-            self._document.load(updates)
-            return
-        for update in updates:
-            if update not in self._banned:
-                self.take(update, walk(update))
-
-    def take(self, update: bytes, shape: Shape) -> list[Arrival]:
+    def take(self, update: bytes, shape: Shape, *, is_stored: bool = False) -> list[Arrival]:
         """Apply `update` (without gaps) and all that waited for it; return them in the order of applying.
 
         Nothing is returned if it has to wait itself. Raises MalformedError if it may not touch the
-        document, WaitingFullError if it would have to wait and too many do, and
+        document, WaitingFullError if it would have to wait and too many do (unless it `is_stored`), and
         PoisonedDocumentError if the document is lost.
         """
         if update in self._banned:
@@ -73,6 +74,8 @@ class Arrivals:
         missing = self._document.missing(shape)
         if missing is not None:
             if update not in self._waiting:
+                if not is_stored and self._is_full_for(update):
+                    raise WaitingFullError
                 self._wait(update, shape, missing)
             return []
         arrivals = [Arrival(update, self._document.apply(update, shape))]
@@ -82,9 +85,10 @@ class Arrivals:
                     arrivals += self._set_free(client)
         return arrivals
 
+    def _is_full_for(self, update: bytes) -> bool:
+        return self._bytes + len(update) > self._limit_bytes or len(self._waiting) >= MAX_WAITING
+
     def _wait(self, update: bytes, shape: Shape, missing: Missing) -> None:
-        if self._bytes + len(update) > self._limit_bytes or len(self._waiting) >= MAX_WAITING:
-            raise WaitingFullError
         self._waiting[update] = shape
         self._bytes += len(update)
         heappush(self._under.setdefault(missing.client, []), (missing.clock, update))
@@ -103,6 +107,6 @@ class Arrivals:
             self._bytes -= len(update)
             try:
                 free.append(Arrival(update, self._document.apply(update, shape)))
-            except MalformedError:
-                continue  # it was too deep, as its sender could not be told before; it stays unsaved
+            except MalformedError as error:
+                self._on_refused(update, error)  # as its sender could not be told before; it stays unsaved
         return free

@@ -1,11 +1,13 @@
 """The follower's copies of documents: read when needed, held within a bound, dropped when in doubt."""
 
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from collab.projection import DocumentCopy, SkippedOperationError
-from persistence.ports import ProjectionStore
+from collab.loading import examine
+from collab.projection import DocumentCopy
+from persistence.ports import DocumentChunk, ProjectionStore, StoredOperation
 
 MEMORY_PER_BYTE = 17
 """What a document takes in memory, for each byte of its encoding; measured."""
@@ -27,7 +29,6 @@ class Copies:
         self._store = store
         self._settings = settings
         self._copies: OrderedDict[UUID, DocumentCopy] = OrderedDict()
-        self._skipped: dict[UUID, set[int]] = {}
 
     @property
     def projected(self) -> tuple[UUID, ...]:
@@ -61,20 +62,21 @@ class Copies:
         """Hold no copy; the claims are lost already."""
         self._copies.clear()
 
-    def doubt(self, graph_id: UUID, error: Exception) -> bool:
-        """Read the graph with more care from now on, as its copy failed; return False if that was done before."""
-        is_new = graph_id not in self._skipped
-        skipped = self._skipped.setdefault(graph_id, set())
-        if not isinstance(error, SkippedOperationError):
-            return is_new
-        is_new = error.operation_id not in skipped
-        skipped.add(error.operation_id)
-        return is_new
+    async def examine(self, graph_id: UUID, through: int) -> Mapping[int, str]:
+        """Return the operations up to `through` that a copy of the graph fails on (`collab.loading.examine`)."""
+        async with self._store.read(graph_id) as (cursor, pages):
+            chunks = [] if cursor.state is None else [DocumentChunk((cursor.state,))]
+            chunks += [_chunk(operations) async for operations in pages]
+        after = cursor.through
+        while operations := await self._store.operations(graph_id, after, through):
+            chunks.append(_chunk(operations))
+            after = operations[-1].id
+        return examine(chunks)
 
     async def _read(self, graph_id: UUID) -> DocumentCopy:
-        async with self._store.read(graph_id) as (cursor, chunks):
-            copy = DocumentCopy(graph_id, cursor, self._settings.waiting_bytes, self._skipped.get(graph_id))
-            async for operations in chunks:
+        async with self._store.read(graph_id) as (cursor, pages):
+            copy = DocumentCopy(graph_id, cursor, self._settings.waiting_bytes)
+            async for operations in pages:
                 copy.apply(operations)
         copy.begin()
         return copy
@@ -86,3 +88,7 @@ class Copies:
             oldest, copy = next(iter(self._copies.items()))
             encoded_bytes -= copy.encoded_bytes
             await self.drop(oldest)
+
+
+def _chunk(operations: Sequence[StoredOperation]) -> DocumentChunk:
+    return DocumentChunk(tuple(one.update for one in operations), tuple(one.id for one in operations))

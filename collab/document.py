@@ -70,7 +70,7 @@ class LiveDocument:
         self._observe()
 
     def load(self, updates: Sequence[bytes]) -> None:
-        """Apply stored updates, which were walked when they came in and wait for nothing.
+        """Apply compacted states, which were checked when they were made and wait for nothing.
 
         Raises PoisonedDocumentError if the document cannot be made of them.
         """
@@ -176,6 +176,16 @@ class LiveDocument:
             self._measured_bytes, self.unmeasured_bytes = len(difference), 0
         return difference
 
+    def items(self) -> list[Item]:
+        """Return all items as they are encoded.
+
+        Raises PoisonedDocumentError if yrs fails, also by encoding what is no update.
+        """
+        try:
+            return _items(self.difference({}))
+        except MalformedError as error:
+            raise PoisonedDocumentError(None, error) from error
+
     def _observe(self) -> None:
         """Collect what changes, as long as somebody holds this object.
 
@@ -215,8 +225,9 @@ class LiveDocument:
         if self._nesting is None:
             if not shape.has_nested_types:
                 return
-            self._nesting = Nesting()
-            self._nesting.place(_items(self.difference({})), {})
+            nesting = Nesting()
+            nesting.place(self.items(), {})
+            self._nesting = nesting
         self._nesting.place(_items(update), self.state_vector)
 
 

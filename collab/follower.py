@@ -6,7 +6,7 @@ Times are seconds of `clock`, which is monotonic.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -15,17 +15,15 @@ from uuid import UUID
 
 import structlog
 
-from collab.arrivals import WaitingFullError
 from collab.copies import Copies, CopiesSettings
 from collab.document import PoisonedDocumentError
-from collab.projection import DocumentCopy, SkippedOperationError
-from collab.wire.errors import MalformedError
+from collab.projection import DocumentCopy
 from persistence.errors import NotFoundError, StoreUnavailableError
 from persistence.ports import Backlog, Position, ProjectionStore, StoredOperation
 
 _log = structlog.get_logger("layercake.follower")
 
-_DOCUMENT_ERRORS = (SkippedOperationError, PoisonedDocumentError, MalformedError, WaitingFullError)
+_LAST_ID = 2**63 - 1
 
 
 class FollowerSettings(NamedTuple):
@@ -51,7 +49,7 @@ class FollowerSettings(NamedTuple):
 
 @dataclass(slots=True)
 class FollowerStatistics:
-    """Counters since the start; `warnings` is the number of all graphs, as of the last survey."""
+    """Counters since the start; `warnings` and `quarantined` are the numbers of all graphs, as of the last look."""
 
     operations: int = 0
     steps: int = 0
@@ -59,6 +57,7 @@ class FollowerStatistics:
     compactions_refused: int = 0
     failures: int = 0
     warnings: int = 0
+    quarantined: int = 0
 
 
 class Advance(Enum):
@@ -127,6 +126,7 @@ class Follower:
             self._uncompacted.update(set(survey.uncompacted) - self._uncompactable)
             self.statistics.warnings = survey.warnings
         self._note(await self._store.news(self._copies.projected))
+        self.statistics.quarantined = await self._store.quarantined()
 
     async def work(self, stop: asyncio.Event) -> bool:
         """Do one step of every graph that has something to do, until `stop`; return whether there is more to do."""
@@ -149,11 +149,13 @@ class Follower:
         except NotFoundError:
             await self._copies.drop(graph_id)
             return Advance.ELSEWHERE
-        except _DOCUMENT_ERRORS as error:
+        except PoisonedDocumentError as error:
             await self._copies.drop(graph_id)
-            if not self._copies.doubt(graph_id, error):
+            bad = await self._copies.examine(graph_id, _LAST_ID)
+            if not bad:
                 raise
-            _log.error("a document failed and is read again with care", graph=str(graph_id), error=str(error))
+            await self._quarantine(graph_id, bad)
+            _log.error("a document failed and is read again", graph=str(graph_id), error=str(error))
             return Advance.MORE
         except BaseException:
             await self._copies.drop(graph_id)
@@ -196,6 +198,7 @@ class Follower:
         copy = await self._copies.get(graph_id)
         if copy is None:
             return Advance.ELSEWHERE
+        await self._quarantine(graph_id, copy.take_refused())  # by those read when the copy was made
         advance = await self._advance(copy)
         await self._copies.keep_within_bounds()
         return advance
@@ -228,8 +231,17 @@ class Follower:
     async def _next(self, copy: DocumentCopy, highest: int) -> Sequence[StoredOperation]:
         operations = await self._store.operations(copy.graph_id, copy.through, highest)
         copy.apply(operations)
+        if not operations:
+            copy.pass_to(highest)  # what is left up to there is in quarantine
+        await self._quarantine(copy.graph_id, copy.take_refused())
         self.statistics.operations += len(operations)
         return operations
+
+    async def _quarantine(self, graph_id: UUID, bad: Mapping[int, str]) -> None:
+        """Have operations left out that the copy was made without; before anything is stored that lacks them."""
+        if bad:
+            await self._store.quarantine(graph_id, bad)
+            _log.error("operations are left out of a graph", graph=str(graph_id), operations=dict(bad))
 
     def _is_due(self, copy: DocumentCopy) -> bool:
         if copy.graph_id in self._uncompactable or not copy.fresh_operations or self._clock() < copy.rests_until:

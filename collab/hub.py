@@ -6,17 +6,17 @@ budget: of the rooms that nobody uses, the ones used longest ago go first.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
 import structlog
 
-from collab.arrivals import Arrivals
-from collab.document import LiveDocument, PoisonedDocumentError
+from collab.document import PoisonedDocumentError
+from collab.healing import POISON, Run, SoundDocuments, heal, run_here
 from collab.room import Limits, Room
-from collab.session import Session
+from collab.session import Peer, Session
 from persistence.errors import GraphServedElsewhereError, NotFoundError, StoreError, StoreUnavailableError
 from persistence.ports import DocumentStore, GraphLeases, OperationLog
 
@@ -73,10 +73,11 @@ class HubStatistics:
     unloads: int = 0
     evictions: int = 0
     poisoned: int = 0
+    healed: int = 0
 
 
 class Hub:
-    """Every graph has at most one room here, and every room one document."""
+    """Every graph has at most one room here, and every room one document. `run` is for heavy work."""
 
     def __init__(
         self,
@@ -84,6 +85,7 @@ class Hub:
         log: OperationLog,
         leases: GraphLeases,
         settings: HubSettings = HubSettings(),  # noqa: B008 - an immutable tuple
+        run: Run = run_here,
     ) -> None:
         self.log = log
         self.statistics = HubStatistics()
@@ -95,6 +97,7 @@ class Hub:
         self._given_up: dict[UUID, list[Room]] = {}
         self._forgotten: set[UUID] = set()
         self._banned: dict[bytes, None] = {}
+        self._documents = SoundDocuments(store, settings.room.waiting_bytes, self._banned, self._ban, run)
         self._holds: Counter[Room] = Counter()
         self._leases = leases
         leases.when_lost(self._lose)
@@ -105,12 +108,12 @@ class Hub:
         return tuple(self._rooms.values())
 
     def live(self, graph_id: UUID) -> Room | None:
-        """Return the room of a graph if it is live."""
+        """Return the room of a graph if it is live, and its document sound."""
         room = self._rooms.get(graph_id)
-        return room if room is not None and room.close_code is None else None
+        return room if room is not None and room.close_code is None and not room.is_healing else None
 
     async def open(self, graph_id: UUID) -> Room:
-        """Return the one room of a graph, loading its document if nobody has yet.
+        """Return the one room of a graph, loading its document if nobody has yet, or waiting until it is healed.
 
         Everyone who asks meanwhile waits for the same load and shares its failure:
         NotFoundError, StoreUnavailableError, GraphServedElsewhereError, MemoryFullError. Cancelling one of
@@ -169,15 +172,30 @@ class Hub:
             room.when_settled(lambda: self._settled(room))
         room.close(code, reason)
 
-    def poisoned(self, room: Room, error: PoisonedDocumentError) -> None:
-        """Give up a room whose document failed; clients come back to one loaded from the log.
+    def poisoned(self, room: Room, error: PoisonedDocumentError, sender: Session | None = None) -> None:
+        """Heal a room whose document failed: it is loaded again while its sessions, but for the author, wait.
 
-        The update it failed on is not applied again while this process lives.
+        The update it failed on is not applied again while this process lives. `sender` is whose message was
+        processed. If the document cannot be loaded again, the room is given up.
         """
+        if self.live(room.graph_id) is not room:
+            return
         self.statistics.poisoned += 1
         if error.update is not None:
             self._ban(error.update)
-        self.discard(room, 4500, "the document is being loaded again")
+        authors = room.authors(error.update, sender)
+        self._reload(room)
+        for session in list(authors):
+            session.peer.close(POISON, str(error))
+
+    async def reload(self, graph_id: UUID, update: bytes) -> None:
+        """Load a graph as it is stored now, also with `update` if that is stored, under its sessions if it is live.
+
+        Raises what `open` does.
+        """
+        self._banned.pop(update, None)
+        self._reload(await self.open(graph_id))
+        await self.open(graph_id)
 
     def forget_graph(self, graph_id: UUID) -> None:
         """Close everyone's connection to a graph that was deleted, and refuse those who wait for it."""
@@ -242,8 +260,7 @@ class Hub:
         except BaseException as error:
             self._leases.release(graph_id)
             if isinstance(error, TimeoutError):
-                reason = f"a graph did not load within {self._settings.load_timeout_s} s"
-                raise StoreUnavailableError(reason) from None
+                raise self._too_slow() from None
             raise
         finally:
             # Here and not in a callback: whoever asks once this task is done must find the room, not the task.
@@ -254,12 +271,46 @@ class Hub:
         self.statistics.loads += 1
 
     async def _read(self, graph_id: UUID) -> Room:
-        document = LiveDocument()
-        arrivals = Arrivals(document, self._settings.room.waiting_bytes, self._banned)
-        async with self._store.open(graph_id) as chunks:
-            async for chunk in chunks:
-                arrivals.load(chunk.updates, has_late=chunk.has_late)
-        return Room(graph_id, document, arrivals, self.log, _call_later, self._settings.room)
+        whole = await self._documents.read(graph_id)
+        return Room(graph_id, whole.document, whole.arrivals, self.log, _call_later, self._settings.room)
+
+    def _reload(self, room: Room) -> None:
+        room.is_healing = True
+        self.hold(room)
+        peers = [session.peer for session in room.sessions]
+        for peer in peers:
+            peer.pause()
+        healing = asyncio.create_task(self._heal(room, peers), name=f"heal {room.graph_id}")
+        self._opening[room.graph_id] = healing
+        healing.add_done_callback(self._note_failure)
+
+    async def _heal(self, room: Room, peers: Sequence[Peer]) -> None:
+        try:
+            async with asyncio.timeout(self._settings.load_timeout_s):
+                await heal(room, self._documents)
+            self.statistics.healed += 1
+        except BaseException as error:
+            if room.close_code is None:
+                self.discard(room, 4500, "the document could not be loaded again; come again")
+            if isinstance(error, TimeoutError):
+                raise self._too_slow() from None
+            raise
+        finally:
+            room.is_healing = False
+            del self._opening[room.graph_id]
+            self._forgotten.discard(room.graph_id)
+            self.let_go(room, asyncio.get_running_loop().time())
+            self._release_unused(room.graph_id)
+            for peer in peers:
+                if not room.is_healing:  # else it failed again, and those left go on after that
+                    peer.resume()
+
+    def _too_slow(self) -> StoreUnavailableError:
+        return StoreUnavailableError(f"a graph did not load within {self._settings.load_timeout_s} s")
+
+    def _release_unused(self, graph_id: UUID) -> None:
+        if not any(graph_id in used for used in (self._rooms, self._opening, self._given_up)):
+            self._leases.release(graph_id)
 
     async def _all_settled(self, graph_id: UUID) -> None:
         while rooms := self._given_up.get(graph_id):
@@ -313,8 +364,7 @@ class Hub:
         rooms.remove(room)
         if not rooms:
             del self._given_up[room.graph_id]
-            if room.graph_id not in self._rooms and room.graph_id not in self._opening:
-                self._leases.release(room.graph_id)
+            self._release_unused(room.graph_id)
 
     def _note_failure(self, opening: asyncio.Task[None]) -> None:
         # Whoever waits is told by the task itself; nobody may be waiting any more.

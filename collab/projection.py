@@ -6,7 +6,7 @@ three root maps; what they look like now is read from the document, so that a ne
 replaced, deleted and added again in one transaction reads as it ended.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -14,9 +14,8 @@ from uuid import UUID
 import orjson
 from pycrdt import Map
 
-from collab.arrivals import Arrivals, WaitingFullError
 from collab.document import LiveDocument, PoisonedDocumentError
-from collab.wire.errors import MalformedError
+from collab.loading import Loading
 from persistence.document import Edge, Layer, Node, is_valid, read_edge, read_layer, read_node
 from persistence.ports import Changes, Compaction, GraphCursor, ProjectionStep, StoredOperation
 
@@ -28,23 +27,13 @@ CONTENT_ROOTS = ("nodes", "edges", "layers", "meta")
 _Entity = TypeVar("_Entity", Node, Edge, Layer)
 
 
-class SkippedOperationError(Exception):
-    """yrs failed on an operation: the copy is lost, and the next one is made without it."""
-
-    def __init__(self, operation_id: int, cause: PoisonedDocumentError) -> None:
-        super().__init__(f"operation {operation_id} cannot be applied: {cause}")
-        self.operation_id = operation_id
-
-
 class DocumentCopy:
     """The document of one graph as of `through`; `fresh_operations` and `fresh_bytes` are not in its compacted state.
 
-    With `skipped` (ids of operations that yrs failed on, or none yet) given, every operation is checked on its own.
+    Raises BrokenStateError if that does not load.
     """
 
-    def __init__(
-        self, graph_id: UUID, cursor: GraphCursor, waiting_bytes: int, skipped: Collection[int] | None = None
-    ) -> None:
+    def __init__(self, graph_id: UUID, cursor: GraphCursor, waiting_bytes: int) -> None:
         self.graph_id = graph_id
         self.through = cursor.through
         self.projected_through = cursor.projected_through
@@ -53,17 +42,14 @@ class DocumentCopy:
         self.fresh_operations = 0
         self.fresh_bytes = 0
         self.rests_until = float("-inf")
-        self._document = LiveDocument()
-        self._arrivals = Arrivals(self._document, waiting_bytes)
-        self._waiting: dict[bytes, int] = {}
-        self._skipped = skipped
-        self._refused = 0
+        self._loading = Loading(waiting_bytes)
+        self._document = self._loading.document
         self.remakes_rows = cursor.projected_through < max(cursor.through, 1)
         self._nodes = _Table(self._document, "nodes", Node, partial(read_node, graph_id))
         self._edges = _Table(self._document, "edges", Edge, partial(read_edge, graph_id))
         self._layers = _Table(self._document, "layers", Layer, read_layer)
         if cursor.state is not None:
-            self._document.load((cursor.state,))
+            self._loading.take_state(cursor.state)
             self.encoded_bytes = len(cursor.state)
 
     def begin(self) -> None:
@@ -72,17 +58,25 @@ class DocumentCopy:
             self._changes()
 
     def apply(self, operations: Sequence[StoredOperation]) -> None:
-        """Apply the next `operations`; those that come too early wait.
+        """Apply the next `operations`; those that come too early wait, those that may not touch it are left out.
 
-        Raises SkippedOperationError, PoisonedDocumentError or what `Arrivals.load` raises: then the copy is lost.
+        Raises PoisonedDocumentError: then the copy is lost.
         """
-        if self._skipped is None:
-            updates = tuple(operation.update for operation in operations)
-            self._arrivals.load(updates, has_late=any(operation.is_late for operation in operations))
-        else:
-            self._apply_singly(operations, self._skipped)
-        self._note(operations)
-        self.through = max([self.through, *(operation.id for operation in operations)])
+        self._loading.take_rows(operations)
+        self.encoded_bytes += sum(len(operation.update) for operation in operations)
+        fresh = [len(operation.update) for operation in operations if operation.id > self.compacted_through]
+        self.fresh_operations += len(fresh)
+        self.fresh_bytes += sum(fresh)
+        self.pass_to(max([self.through, *(operation.id for operation in operations)]))
+
+    def pass_to(self, through: int) -> None:
+        """Be as of `through`: all up to there was applied."""
+        self.through = through
+
+    def take_refused(self) -> Mapping[int, str]:
+        """Return the operations that were left out since the last call, by id, and why."""
+        refused, self._loading.refused = self._loading.refused, {}
+        return refused
 
     def step(self) -> ProjectionStep:
         """Return what the rows become by what was applied since the last step.
@@ -91,23 +85,25 @@ class DocumentCopy:
         """
         nodes, edges, layers = self._changes()
         warnings = sum(table.warnings for table in (self._nodes, self._edges, self._layers))
-        warnings += self._refused + len(self._skipped or ())
         since, is_whole = self.projected_through, self.remakes_rows
         self.projected_through = self.through
         self.remakes_rows = False
         return ProjectionStep(self.graph_id, since, self.through, is_whole, nodes, edges, layers, warnings)
 
     def compaction(self) -> Compaction | None:
-        """Return the copy as it is to be stored, or None if what is stored would not load as the same document."""
-        if self._skipped is not None:
-            return None
+        """Return the copy as it is to be stored, or None if what is stored would not load as the same document.
+
+        Raises PoisonedDocumentError: then the copy is lost.
+        """
         state = self._document.difference({})
         loaded = LiveDocument()
-        loaded.load((state,))
+        try:
+            loaded.load((state,))
+        except PoisonedDocumentError:
+            return None
         if not _is_same(loaded, self._document):
             return None
-        self._waiting = {update: id_ for update, id_ in self._waiting.items() if update in self._arrivals}
-        vector, pending_ids = self._document.encoded_state_vector(), sorted(self._waiting.values())
+        vector, pending_ids = self._document.encoded_state_vector(), sorted(set(self._loading.waiting().values()))
         return Compaction(self.graph_id, self.compacted_through, self.through, state, vector, pending_ids)
 
     def compacted(self, compaction: Compaction) -> None:
@@ -115,34 +111,6 @@ class DocumentCopy:
         self.compacted_through = compaction.through
         self.encoded_bytes = len(compaction.state)
         self.fresh_operations = self.fresh_bytes = 0
-
-    def _apply_singly(self, operations: Sequence[StoredOperation], skipped: Collection[int]) -> None:
-        for operation in operations:
-            if operation.id in skipped:
-                continue
-            try:
-                self._arrivals.load((operation.update,), has_late=True)
-            except (MalformedError, WaitingFullError):
-                self._refused += 1
-            except PoisonedDocumentError as error:
-                # It may have been one that waited, and was set free by this one.
-                raise SkippedOperationError(self._waiting.get(error.update or b"", operation.id), error) from error
-            self._note_waiting(operation)
-
-    def _note(self, operations: Sequence[StoredOperation]) -> None:
-        if self._arrivals:
-            for operation in operations:
-                self._note_waiting(operation)
-        else:
-            self._waiting.clear()
-        self.encoded_bytes += sum(len(operation.update) for operation in operations)
-        fresh = [len(operation.update) for operation in operations if operation.id > self.compacted_through]
-        self.fresh_operations += len(fresh)
-        self.fresh_bytes += sum(fresh)
-
-    def _note_waiting(self, operation: StoredOperation) -> None:
-        if operation.update in self._arrivals:
-            self._waiting.setdefault(operation.update, operation.id)
 
     def _changes(self) -> tuple[Changes[Node], Changes[Edge], Changes[Layer]]:
         return self._nodes.changes(), self._edges.changes(), self._layers.changes()

@@ -1,6 +1,7 @@
 """Whether a socket is read from: only while nothing speaks against it."""
 
 import asyncio
+from collections.abc import Hashable
 from enum import Enum, auto
 
 
@@ -24,19 +25,19 @@ class Hold(Enum):
 
 
 class Reading:
-    """The holds on one transport; a closing one is left alone."""
+    """The holds on one transport; a closing one is left alone. Several rooms may each hold it, as themselves."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
-        self.holds: set[Hold] = set()
+        self.holds: set[Hashable] = set()
         self._transport = transport
 
-    def hold(self, reason: Hold) -> None:
+    def hold(self, reason: Hashable) -> None:
         """Do not read until `reason` is released."""
         if not self.holds and not self._transport.is_closing():
             self._transport.pause_reading()
         self.holds.add(reason)
 
-    def release(self, reason: Hold) -> None:
+    def release(self, reason: Hashable) -> None:
         """Read again if nothing else speaks against it."""
         if reason in self.holds:
             self.holds.remove(reason)

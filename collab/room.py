@@ -69,6 +69,8 @@ class Room:
         self.announcements = Announcements(self.sessions, self._send, schedule, limits.presence_window_s)
         self.close_code: int | None = None
         """With what the room was given up; from then on it takes in nothing more."""
+        self.is_healing = False
+        """Whether the document failed and is loaded again; nobody may touch it until `go_on`."""
         self.refusal: Refusal | None = None
         """Why the log stores nothing more of this room."""
         self._log = log
@@ -79,7 +81,7 @@ class Room:
         self._arrivals = arrivals
         self._waiters: dict[bytes, set[Session]] = {}
         self._readers_know: StateVector = {}
-        self._appended = 0
+        self.appended = 0  # operations handed to the log so far
         self._committed = 0
         self._flushed_at = float("-inf")
         self._flush_due = False
@@ -87,11 +89,11 @@ class Room:
     @property
     def is_settled(self) -> bool:
         """Whether everything the room took in is committed."""
-        return self._committed == self._appended
+        return self._committed == self.appended
 
     def when_settled(self, callback: Callable[[], None]) -> None:
         """Call back once everything the room took in so far is committed."""
-        self._after_commit.add(self._appended, callback)
+        self._after_commit.add(self.appended, callback)
         self._release()
 
     # -- sessions
@@ -173,27 +175,39 @@ class Room:
 
         It becomes part of the document afterwards, by `apply_committed`.
         """
-        self._appended += len(operations)
+        self.appended += len(operations)
         self._log.append_together(operations, event, self)
-        self._after_commit.add(self._appended, then)
+        self._after_commit.add(self.appended, then)
 
     def apply_committed(self, update: bytes, now: float) -> None:
         """Apply an update of the server's own, which is committed, and let everyone have it.
 
         Raises PoisonedDocumentError if the room's document is lost.
         """
-        if self.close_code is not None:
+        if self.close_code is not None or self.is_healing:  # what is committed is in what is loaded
             return
         self._put_out(None, self._arrivals.take(update, walk(update)))
         self._schedule_flush(now)
 
     def acknowledge(self, session: Session, answer: Outbound) -> None:
         """Send `answer` to `session` once everything it sent before is committed, and nothing of it is unsettled."""
-        session.awaiting_bytes += _cost_bytes(answer)
+        session.awaiting_bytes += answer.cost_bytes
         session.acknowledgements.append(answer)
         if not session.unsettled:
             self._promise_acknowledgements(session)
             self._release()
+
+    def go_on(self, document: LiveDocument, arrivals: Arrivals, now: float) -> None:
+        """Go on with the document as it was loaded again; everybody is sent what may be missing of it."""
+        known = self.document.state_vector
+        self.document, self._arrivals = document, arrivals
+        self._outbox.add(document.difference(known), None, {one: known.get(one, 0) for one in document.state_vector})
+        self._settle(tuple(update for update in self._waiters if update not in arrivals))
+        self._schedule_flush(now)
+
+    def authors(self, update: bytes | None, sender: Session | None) -> set[Session]:
+        """Return who sent `update`: whoever waits for it, or else `sender`, who sent what was processed last."""
+        return self._waiters.get(update or b"") or ({sender} if update is not None and sender is not None else set())
 
     def flush(self, now: float) -> None:
         """Send the current window, if there is one."""
@@ -207,7 +221,7 @@ class Room:
             if session is not window.author and not session.read_only and isinstance(session.reading, Live):
                 session.peer.send(message)
         if any(session.read_only for session in self.sessions):
-            position, known = self._appended, dict(self.document.state_vector)
+            position, known = self.appended, dict(self.document.state_vector)
             self._after_commit.add(position, lambda: self._send_to_readers(message, known))
             self._release()
 
@@ -265,7 +279,7 @@ class Room:
             session.last_client = str(client)
             break
         clock = ",".join(f'"{client}":{end}' for client, end in ends.items())
-        self._appended += 1
+        self.appended += 1
         operation = Operation(
             graph_id=self.graph_id,
             update=update,
@@ -307,7 +321,7 @@ class Room:
 
     def _answer_after_commit(self, session: Session, known: StateVector) -> None:
         message = sync.step2(self.document.difference(known))
-        answer = session.reading = Awaiting(known, self._appended, message)
+        answer = session.reading = Awaiting(known, self.appended, message)
         self._after_commit.add(answer.position, lambda: self._let_read(session, answer.position))
         self._release()
 
@@ -321,14 +335,14 @@ class Room:
 
     def _promise_acknowledgements(self, session: Session) -> None:
         answers, session.acknowledgements = session.acknowledgements, []
-        cost_bytes = sum(map(_cost_bytes, answers))
+        cost_bytes = sum(answer.cost_bytes for answer in answers)
 
         def send() -> None:
             session.awaiting_bytes -= cost_bytes
             if session in self.sessions:
                 session.peer.send(*answers)
 
-        self._after_commit.add(self._appended, send)
+        self._after_commit.add(self.appended, send)
 
     def _release(self) -> None:
         for send in self._after_commit.due(self._committed):
@@ -354,7 +368,3 @@ class Room:
     def _send(self, session: Session, message: Outbound) -> None:
         if isinstance(session.reading, Live) and session in self.sessions:
             session.peer.send(message)
-
-
-def _cost_bytes(answer: Outbound) -> int:
-    return len(answer.payload) + 64

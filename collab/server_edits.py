@@ -74,7 +74,7 @@ class ServerEdits:
             raise StoreUnavailableError(f"the edit took longer than {self.timeout_s} s; it may follow") from None
 
     async def _edit(self, room: Room, user_id: UUID, event_type: str | None, build: Build) -> Mapping[str, Any]:
-        edit = await self.run(build, room.document.difference({}), self._unused_client_id(room))
+        edit = await self.run(build, self._document(room), self._unused_client_id(room))
         if not edit.updates:
             return edit.summary
         event = None
@@ -97,6 +97,13 @@ class ServerEdits:
         self.hub.hold(room)  # until it is applied, whoever still waits for that
         room.record_server_edit(operations, event, ending.begin)
         return ending.done
+
+    def _document(self, room: Room) -> bytes:
+        try:
+            return room.document.difference({})
+        except PoisonedDocumentError as error:
+            self.hub.poisoned(room, error)
+            raise StoreUnavailableError("the graph is being loaded again") from error
 
     def _unused_client_id(self, room: Room) -> int:
         used = room.document.state_vector

@@ -18,6 +18,12 @@ class Peer(Protocol):
     def close(self, code: int, reason: str) -> None:
         """Say goodbye with a close code; nothing is sent afterwards."""
 
+    def pause(self) -> None:
+        """Hand nothing more to the room, and keep what comes, until `resume`: its document is made anew."""
+
+    def resume(self) -> None:
+        """Hand over what was kept, and go on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Live:

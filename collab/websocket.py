@@ -6,7 +6,8 @@ serialised once for all. Compression is not negotiated for the same reason.
 
 import asyncio
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import cast
 
@@ -309,8 +310,12 @@ class Connection(asyncio.Protocol):
         self._taken_bytes += len(message) + _MESSAGE_COST_BYTES
         self._report.messages += 1
         self._edge.statistics.messages += 1
+        self.attempt(partial(self._dialect.receive, message))
+
+    def attempt(self, take: Callable[[], None]) -> None:
+        """Call `take`, and close with the reason if it refuses what the client sent."""
         try:
-            self._dialect.receive(message)
+            take()
         except MalformedError as error:
             self._edge.statistics.malformed += 1
             self.close(BAD_MESSAGE, str(error))

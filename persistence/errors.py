@@ -2,7 +2,8 @@
 
 StoreError
 ├── StoreUnavailableError     the database does not answer (yet); try again
-│   └── GraphServedElsewhereError  another server holds the graph; try again, or ask that one
+│   ├── GraphServedElsewhereError  another server holds the graph; try again, or ask that one
+│   └── BrokenDocumentError        what is stored of a graph makes no document; the message says what to do
 ├── NotFoundError             no such row, or none that may be known
 ├── ConflictError             a unique name or id is taken
 ├── InvalidValueError         a check of the schema refused a value
@@ -39,10 +40,21 @@ class GraphServedElsewhereError(StoreUnavailableError):
         return f"{self.reason}; try again, or ask that one"
 
 
+class BrokenDocumentError(StoreUnavailableError):
+    """What is stored of a graph makes no document; it is not served, least of all as an empty one."""
+
+    def __init__(self, graph_id: UUID, reason: str) -> None:
+        super().__init__(f"the graph {graph_id} cannot be loaded: {reason}")
+        self.graph_id = graph_id
+
+    def __str__(self) -> str:
+        return self.reason
+
+
 class NotFoundError(StoreError):
     """There is no such entity."""
 
-    def __init__(self, kind: str, id: UUID) -> None:  # noqa: A002 - the entity's id is its id
+    def __init__(self, kind: str, id: UUID | int) -> None:  # noqa: A002 - the entity's id is its id
         super().__init__(f"there is no {kind} {id}")
         self.kind = kind
         self.id = id

@@ -4,7 +4,7 @@ A flush takes its graphs' advisory locks shared, so that whoever takes one exclu
 the highest id of a graph, for compaction) sees no id of that graph commit later than a higher one.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from persistence.errors import NotFoundError
 from persistence.events import append_event
 from persistence.locks import LockKind, graph_lock
 from persistence.ports import DocumentChunk
+from persistence.quarantine import Quarantine
 from persistence.records import NewEvent, Operation
 
 BEGIN_FLUSH = """
@@ -39,11 +40,25 @@ GONE = """
     )
 """
 READ_OPERATIONS = """
-    SELECT operation_data, applied_at IS DISTINCT FROM created_at AS is_late FROM crdt_operations
-    WHERE graph_id = $1 AND id > $2 ORDER BY id
+    SELECT id, operation_data FROM crdt_operations
+    WHERE graph_id = $1 AND id > $2
+        AND NOT EXISTS (SELECT FROM quarantined_operations q WHERE q.operation_id = crdt_operations.id)
+    ORDER BY id
 """
 READ_PENDING = """
-    SELECT operation_data FROM crdt_operations WHERE graph_id = $1 AND id = ANY($2::bigint[]) ORDER BY id
+    SELECT id, operation_data FROM crdt_operations
+    WHERE graph_id = $1 AND id = ANY($2::bigint[])
+        AND NOT EXISTS (SELECT FROM quarantined_operations q WHERE q.operation_id = crdt_operations.id)
+    ORDER BY id
+"""
+READ_VECTOR = """
+    SELECT coalesce(g.crdt_vector, '\\x00') AS vector FROM graphs g JOIN projects p ON p.id = g.project_id
+    WHERE g.id = $1 AND g.deleted_at IS NULL AND p.deleted_at IS NULL
+"""
+DROP_STATE = """
+    UPDATE graphs SET crdt_state = NULL, crdt_vector = NULL, crdt_through = 0, crdt_pending_ids = '{}',
+        projected_through = 0
+    WHERE id = $1
 """
 
 COLUMNS = (
@@ -120,6 +135,7 @@ class StoredDocuments:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._quarantine = Quarantine(database)
 
     async def gone(self, graph_ids: Sequence[UUID]) -> Sequence[UUID]:
         """Return those of `graph_ids` that nobody may open (`persistence.ports.DocumentStore`)."""
@@ -132,9 +148,23 @@ class StoredDocuments:
     @asynccontextmanager
     async def open(self, graph_id: UUID) -> AsyncIterator[AsyncIterator[DocumentChunk]]:
         """Read one graph from one snapshot of the database (`persistence.ports.DocumentStore`)."""
+        async with self._snapshot() as connection:
+            yield self._chunks(connection, graph_id)
+
+    @asynccontextmanager
+    async def open_rows(self, graph_id: UUID) -> AsyncIterator[tuple[bytes, AsyncIterator[DocumentChunk]]]:
+        """Read all rows of one graph from one snapshot (`persistence.ports.DocumentStore`)."""
+        async with self._snapshot() as connection:
+            vector = await connection.fetchval(READ_VECTOR, graph_id)
+            if vector is None:
+                raise NotFoundError("graph", graph_id)
+            yield vector, self._rows(connection, graph_id, after=0)
+
+    @asynccontextmanager
+    async def _snapshot(self) -> AsyncIterator[asyncpg.Connection]:
         async with self._database.service() as connection:
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            yield self._chunks(connection, graph_id)
+            yield connection
 
     async def _chunks(self, connection: asyncpg.Connection, graph_id: UUID) -> AsyncIterator[DocumentChunk]:
         graph = await connection.fetchrow(READ_STATE, graph_id)
@@ -144,9 +174,24 @@ class StoredDocuments:
             yield DocumentChunk((graph["crdt_state"],))
         waiting = await connection.fetch(READ_PENDING, graph_id, graph["crdt_pending_ids"])
         if waiting:
-            yield DocumentChunk(tuple(row["operation_data"] for row in waiting), has_late=True)
-        cursor = await connection.cursor(READ_OPERATIONS, graph_id, graph["crdt_through"])
+            yield _chunk(waiting)
+        async for chunk in self._rows(connection, graph_id, graph["crdt_through"]):
+            yield chunk
+
+    async def _rows(self, connection: asyncpg.Connection, graph_id: UUID, after: int) -> AsyncIterator[DocumentChunk]:
+        cursor = await connection.cursor(READ_OPERATIONS, graph_id, after)
         while rows := await cursor.fetch(FETCH_ROWS):
-            yield DocumentChunk(
-                tuple(row["operation_data"] for row in rows), has_late=any(row["is_late"] for row in rows)
-            )
+            yield _chunk(rows)
+
+    async def drop_state(self, graph_id: UUID) -> None:
+        """Forget a compacted state (`persistence.ports.DocumentStore`)."""
+        async with self._database.service() as connection:
+            await connection.execute(DROP_STATE, graph_id)
+
+    async def quarantine(self, graph_id: UUID, reasons: Mapping[int, str]) -> Sequence[str]:
+        """Leave rows out from now on (`persistence.ports.DocumentStore`)."""
+        return await self._quarantine.quarantine(graph_id, reasons)
+
+
+def _chunk(rows: Sequence[asyncpg.Record]) -> DocumentChunk:
+    return DocumentChunk(tuple(row["operation_data"] for row in rows), tuple(row["id"] for row in rows))

@@ -1,6 +1,6 @@
 """What live editing asks of the store, as narrow protocols."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -77,13 +77,10 @@ class GraphLeases(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DocumentChunk:
-    """Part of a stored document, to be applied in order.
-
-    `has_late` tells that some of `updates` were stored before one they depend on.
-    """
+    """Part of a stored document, to be applied in order: rows with their `ids`, or a compacted state without any."""
 
     updates: tuple[bytes, ...]
-    has_late: bool = False
+    ids: tuple[int, ...] = ()
 
 
 class DocumentStore(Protocol):
@@ -92,9 +89,21 @@ class DocumentStore(Protocol):
     def open(self, graph_id: UUID) -> AbstractAsyncContextManager[AsyncIterator[DocumentChunk]]:
         """Read one consistent state of a graph: compacted state first, then the rows after it.
 
-        Raises NotFoundError for an unknown graph and StoreUnavailableError when the store
-        cannot answer; it never stands for an empty document.
+        Rows that are quarantined are left out. Raises NotFoundError for an unknown graph and StoreUnavailableError
+        when the store cannot answer; it never stands for an empty document.
         """
+
+    async def quarantine(self, graph_id: UUID, reasons: Mapping[int, str]) -> Sequence[str]:
+        """Leave rows of a graph out of every load from now on, each for its reason; return their sessions' ids.
+
+        Idempotent: of those that are left out already nothing is returned. Raises StoreError: then none is left out.
+        """
+
+    def open_rows(self, graph_id: UUID) -> AbstractAsyncContextManager[tuple[bytes, AsyncIterator[DocumentChunk]]]:
+        """Read all rows of a graph as if it had no compacted state, and the state vector of that."""
+
+    async def drop_state(self, graph_id: UUID) -> None:
+        """Forget a graph's compacted state, which does not load: it is made again of the rows, which are all there."""
 
     async def gone(self, graph_ids: Sequence[UUID]) -> Sequence[UUID]:
         """Return those of `graph_ids` that are in the bin, purged, or were never there.
@@ -103,13 +112,11 @@ class DocumentStore(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class StoredOperation:
-    """A committed row of the log; `is_late` tells that it was stored before one it depends on."""
+class StoredOperation(NamedTuple):
+    """A committed row of the log."""
 
     id: int
     update: bytes
-    is_late: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +228,16 @@ class ProjectionStore(Protocol):
         """Return where a graph is; None if writers are busy just now. Raises NotFoundError."""
 
     async def operations(self, graph_id: UUID, after: int, through: int) -> Sequence[StoredOperation]:
-        """Return the next operations after `after`, at most as many as may be held in memory."""
+        """Return the next operations after `after`, at most as many as may be held in memory, none if there are none.
+
+        Those that are quarantined are left out, here and by `read`.
+        """
+
+    async def quarantine(self, graph_id: UUID, reasons: Mapping[int, str]) -> Sequence[str]:
+        """Leave operations out from now on (`DocumentStore.quarantine`); rows that show one are to be remade."""
+
+    async def quarantined(self) -> int:
+        """Return how many operations of all graphs are quarantined."""
 
     async def project(self, step: ProjectionStep) -> bool:
         """Write a step and move the cursor, all or nothing; return False if the cursor was not at `since`."""

@@ -1,6 +1,6 @@
 """The store of the follower: what it reads of the log, and cursors that move only with what they stand for."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from uuid import UUID
@@ -11,7 +11,9 @@ from persistence.database import Database
 from persistence.entity_rows import EDGES, LAYERS, NODES
 from persistence.errors import NotFoundError, StoreUnavailableError
 from persistence.locks import LockKind, graph_lock
+from persistence.operations import READ_PENDING
 from persistence.ports import Backlog, Compaction, GraphCursor, Position, ProjectionStep, StoredOperation, Survey
+from persistence.quarantine import Quarantine
 from persistence.translation import translate
 
 PAGE_OPERATIONS = 1_000
@@ -37,6 +39,7 @@ class Projection:
     def __init__(self, database: Database, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._database = database
         self._now = now
+        self._quarantine = Quarantine(database)
         self._claims: asyncpg.Connection | None = None
         self._seen = -1
         self._seen_before = -1
@@ -47,7 +50,9 @@ class Projection:
                 (SELECT extract(epoch FROM $3::timestamptz - o.created_at)::float8 FROM crdt_operations o
                  WHERE o.graph_id = g.id AND o.id > g.projected_through ORDER BY o.id LIMIT 1) AS behind_s,
                 (SELECT extract(epoch FROM $3::timestamptz - o.created_at)::float8 FROM crdt_operations o
-                 WHERE o.graph_id = g.id AND o.id > g.crdt_through ORDER BY o.id LIMIT 1) AS uncompacted_s
+                 WHERE o.graph_id = g.id AND o.id > g.crdt_through
+                    AND NOT EXISTS (SELECT FROM quarantined_operations q WHERE q.operation_id = o.id)
+                 ORDER BY o.id LIMIT 1) AS uncompacted_s
             FROM graphs g
         ) AS looked_at
         WHERE is_reset OR behind_s IS NOT NULL OR uncompacted_s > $1
@@ -126,14 +131,14 @@ class Projection:
     READ_CURSOR = """
         SELECT projected_through, crdt_through, crdt_state, crdt_pending_ids FROM graphs WHERE id = $1
     """
-    READ_WAITING = """
-        SELECT id, operation_data FROM crdt_operations WHERE graph_id = $1 AND id = ANY($2::bigint[]) ORDER BY id
-    """
     READ_PAGE = """
-        SELECT id, operation_data, is_late FROM (
-            SELECT id, operation_data, applied_at IS DISTINCT FROM created_at AS is_late,
+        SELECT id, operation_data FROM (
+            SELECT id, operation_data,
                 sum(octet_length(operation_data)) OVER (ORDER BY id) - octet_length(operation_data) AS before_bytes
-            FROM crdt_operations WHERE graph_id = $1 AND id > $2 AND id <= $3 ORDER BY id LIMIT $4
+            FROM crdt_operations
+            WHERE graph_id = $1 AND id > $2 AND id <= $3
+                AND NOT EXISTS (SELECT FROM quarantined_operations q WHERE q.operation_id = crdt_operations.id)
+            ORDER BY id LIMIT $4
         ) AS page
         WHERE before_bytes < $5 ORDER BY id
     """
@@ -152,9 +157,9 @@ class Projection:
     async def _pages(
         self, connection: asyncpg.Connection, graph_id: UUID, cursor: GraphCursor, pending_ids: Sequence[int]
     ) -> AsyncIterator[Sequence[StoredOperation]]:
-        waiting = await connection.fetch(self.READ_WAITING, graph_id, pending_ids)
+        waiting = await connection.fetch(READ_PENDING, graph_id, pending_ids)
         if waiting:
-            yield [StoredOperation(row["id"], row["operation_data"], is_late=True) for row in waiting]
+            yield [StoredOperation(row["id"], row["operation_data"]) for row in waiting]
         after = cursor.compacted_through
         while page := await self._page(connection, graph_id, after, cursor.through):
             yield page
@@ -164,7 +169,7 @@ class Projection:
         self, connection: asyncpg.Connection, graph_id: UUID, after: int, through: int
     ) -> Sequence[StoredOperation]:
         rows = await connection.fetch(self.READ_PAGE, graph_id, after, through, PAGE_OPERATIONS, PAGE_BYTES)
-        return [StoredOperation(row["id"], row["operation_data"], row["is_late"]) for row in rows]
+        return [StoredOperation(row["id"], row["operation_data"]) for row in rows]
 
     LOCK_FLUSHES = "SELECT set_config('lock_timeout', $2, true), pg_advisory_xact_lock($1)"
     # A statement of its own: it must see what was committed before the lock was got.
@@ -191,6 +196,14 @@ class Projection:
         """Return the next page of operations (`persistence.ports.ProjectionStore`)."""
         async with self._database.service() as connection:
             return await self._page(connection, graph_id, after, through)
+
+    async def quarantine(self, graph_id: UUID, reasons: Mapping[int, str]) -> Sequence[str]:
+        """Leave operations out from now on (`persistence.ports.ProjectionStore`)."""
+        return await self._quarantine.quarantine(graph_id, reasons)
+
+    async def quarantined(self) -> int:
+        """Return how many operations are quarantined (`persistence.ports.ProjectionStore`)."""
+        return await self._quarantine.count()
 
     ADVANCE = """
         UPDATE graphs SET projected_through = $3, node_count = $4, edge_count = $5, layer_count = $6,

@@ -163,3 +163,19 @@ class Operation:
     created_at: datetime
     applied_at: datetime | None
     settles: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedOperation:
+    """A row of the log that is left out of its graph: who sent it, when, and why it is left out."""
+
+    operation_id: int
+    graph_id: UUID
+    reason: str
+    quarantined_at: datetime
+    user_id: UUID
+    session_id: str
+    client_id: str
+    created_at: datetime
+    size_bytes: int
+    data: bytes

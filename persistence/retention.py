@@ -19,7 +19,10 @@ class Pruned(NamedTuple):
 
 
 class Retention:
-    """The old end of `crdt_operations`. Operations above `crdt_through`, and those that wait, are never old."""
+    """The old end of `crdt_operations`.
+
+    Operations above `crdt_through`, those that wait and those in quarantine are never old.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -30,10 +33,12 @@ class Retention:
         FROM graphs g JOIN crdt_operations o ON o.graph_id = g.id
         WHERE g.id = $1 AND o.id <= g.crdt_through AND o.created_at < now() - $2::interval
             AND NOT o.id = ANY(g.crdt_pending_ids)
+            AND NOT EXISTS (SELECT FROM quarantined_operations q WHERE q.operation_id = o.id)
     """
     DELETE = """
         WITH page AS (
-            SELECT o.id, o.created_at < now() - $2::interval AND NOT o.id = ANY(g.crdt_pending_ids) AS is_old
+            SELECT o.id, o.created_at < now() - $2::interval AND NOT o.id = ANY(g.crdt_pending_ids)
+                AND NOT EXISTS (SELECT FROM quarantined_operations q WHERE q.operation_id = o.id) AS is_old
             FROM graphs g JOIN crdt_operations o ON o.graph_id = g.id
             WHERE g.id = $1 AND o.id > $3 AND o.id <= g.crdt_through ORDER BY o.id LIMIT $4
         ), deleted AS (

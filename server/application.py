@@ -7,7 +7,19 @@ from fastapi import FastAPI, HTTPException, Request
 from auth.policy import Principal
 from server.door import Authenticator, UnauthenticatedError, bearer
 from server.http import bin as binned
-from server.http import copying, description, exporting, graphs, health, history, importing, problems, projects, tables
+from server.http import (
+    copying,
+    description,
+    exporting,
+    graphs,
+    health,
+    history,
+    importing,
+    problems,
+    projects,
+    quarantine,
+    tables,
+)
 from server.metrics import Metrics
 from server.origin import ForeignRequestError
 from server.page import OpenRequestsOnly, SecurityHeaders, static_page
@@ -32,6 +44,7 @@ def build_http(settings: Settings, services: Services, authenticate: Authenticat
     app.include_router(copying.router(services.copies))
     app.include_router(binned.router(services.bin))
     app.include_router(history.router(services.history))
+    app.include_router(quarantine.router(services.quarantine))
     description.serve_description(app)
     app.mount("/", static_page())
     if settings.open:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from collab.arrivals import Arrivals
 from collab.document import LiveDocument, PoisonedDocumentError
 from collab.hub import Hub
+from collab.loading import BrokenStateError, examine, load
 from collab.wire.errors import MalformedError
 from collab.wire.update import walk
 from persistence.operations import StoredDocuments
@@ -21,13 +21,15 @@ class Assembled(NamedTuple):
     pending: tuple[bytes, ...]
 
 
-def assemble(chunks: Sequence[DocumentChunk], pending_bytes: int) -> Assembled:
-    """Make a document of its stored parts. Pure; `pending_bytes` bounds the updates that wait."""
-    document = LiveDocument()
-    arrivals = Arrivals(document, pending_bytes)
-    for chunk in chunks:
-        arrivals.load(chunk.updates, has_late=chunk.has_late)
-    return Assembled(document.difference({}), tuple(arrivals.waiting))
+def assemble(chunks: Sequence[DocumentChunk]) -> Assembled:
+    """Make a document of its stored parts, without rows that would bring it down: those are marked elsewhere. Pure."""
+    try:
+        loading = load(chunks)
+        document = loading.document.difference({})
+    except PoisonedDocumentError:
+        loading = load(chunks, without=examine(chunks))
+        document = loading.document.difference({})
+    return Assembled(document, loading.arrivals.waiting)
 
 
 def check_document(document: bytes, pending: Sequence[bytes]) -> list[Mapping[int, int]]:
@@ -56,19 +58,26 @@ async def read_stored(documents: StoredDocuments, graph_id: UUID) -> list[Docume
 
 
 class Documents:
-    """The `workspace.ports.WholeDocument` of a server: a live document as it is in memory, others from the store."""
+    """The `workspace.ports.WholeDocument` of a server: a live document as it is in memory, others (and one that
+    failed) from the store."""
 
-    def __init__(self, hub: Hub, stored: StoredDocuments, workers: Workers, pending_bytes: int) -> None:
+    def __init__(self, hub: Hub, stored: StoredDocuments, workers: Workers) -> None:
         self._hub = hub
         self._stored = stored
         self._workers = workers
-        self._pending_bytes = pending_bytes
 
     async def __call__(self, graph_id: UUID) -> bytes:
         """Return all of a graph's document that is applied, as one Yjs v1 update."""
         room = self._hub.live(graph_id)
         if room is not None:
-            return room.document.difference({})
+            try:
+                return room.document.difference({})
+            except PoisonedDocumentError as error:
+                self._hub.poisoned(room, error)
         chunks = await read_stored(self._stored, graph_id)
-        assembled = await self._workers.run(assemble, chunks, self._pending_bytes)
+        try:
+            assembled = await self._workers.run(assemble, chunks)
+        except BrokenStateError:
+            room = await self._hub.open(graph_id)  # which mends it, or says why it cannot be
+            return room.document.difference({})
         return assembled.document

@@ -47,6 +47,7 @@ class Report:
     compactions_refused: int = 0
     failures: int = 0
     warnings: int = 0
+    quarantined: int = 0
     pruned: int = 0
 
 

@@ -55,7 +55,8 @@ class _Collector(Collector):
         yield _counter("room_load_failures", "Graphs that could not be loaded.", hub.load_failures)
         yield _counter("room_unloads", "Idle graphs given up.", hub.unloads)
         yield _counter("room_evictions", "Those of them given up early, for their memory.", hub.evictions)
-        yield _counter("documents_poisoned", "Documents that failed inside yrs and were loaded again.", hub.poisoned)
+        yield _counter("documents_poisoned", "Documents that failed inside yrs.", hub.poisoned)
+        yield _counter("documents_healed", "Documents that were loaded again under their clients.", hub.healed)
         yield _counter("log_flushes", "Commits of the log writer.", log.flushes)
         yield _counter("log_operations", "Edits committed.", log.operations)
         yield _counter("log_retries", "Commits that failed and were tried again.", log.retries)
@@ -64,6 +65,7 @@ class _Collector(Collector):
         process = self._maintenance
         yield _gauge("projection_lag_seconds", "Age of the oldest edit that the tables lack.", process.lag_s)
         yield _gauge("projection_warnings", "Fields whose value is no valid one, of all graphs.", process.warnings)
+        yield _gauge("quarantined_operations", "Edits left out of their graphs.", process.quarantined)
         for name, text in _MAINTENANCE_COUNTERS.items():
             yield _counter(f"maintenance_{name}", text, process.count(name))
         yield _counter("maintenance_restarts", "Times the maintenance process ended.", process.restarts)

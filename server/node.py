@@ -35,9 +35,9 @@ def build_node(settings: Settings, database: Database, workers: Workers) -> Node
     """Put the parts together; nothing runs yet."""
     documents = StoredDocuments(database)
     log = LogWriter(database, new_id, _log_settings(settings))
-    hub = Hub(documents, log, log.leases, _hub_settings(settings))
+    hub = Hub(documents, log, log.leases, _hub_settings(settings), workers.run)
     edits = _server_edits(settings, hub, Graphs(database), workers)
-    return Node(log, hub, edits, Documents(hub, documents, workers, settings.pending_bytes), workers)
+    return Node(log, hub, edits, Documents(hub, documents, workers), workers)
 
 
 @asynccontextmanager

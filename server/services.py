@@ -12,6 +12,7 @@ from persistence.events import Events
 from persistence.graphs import Graphs
 from persistence.identifiers import new_id
 from persistence.projects import Projects
+from persistence.quarantine import Quarantine as QuarantineRows
 from persistence.tables import GraphTables
 from server.door import Authenticator, Door
 from server.node import Node, build_node
@@ -22,6 +23,7 @@ from workspace.bin import Bin
 from workspace.catalogue import Catalogue
 from workspace.copying import Copies
 from workspace.history import History
+from workspace.quarantine import Quarantine
 from workspace.renaming import Renaming
 
 _log = structlog.get_logger("layercake")
@@ -39,6 +41,7 @@ class Services:
     bin: Bin
     copies: Copies
     history: History
+    quarantine: Quarantine
     tables: GraphTables
     maintenance: MaintenanceProcess
 
@@ -70,6 +73,7 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
         bin=Bin(catalogue, BinnedRows(database)),
         copies=Copies(catalogue, rows, node.whole, node.workers),
         history=History(catalogue, Events(database)),
+        quarantine=Quarantine(catalogue, QuarantineRows(database), node.hub.open, node.hub.reload),
         tables=GraphTables(database),
         maintenance=MaintenanceProcess(settings, database.url),
     )

@@ -46,6 +46,11 @@ class MaintenanceProcess:
         """How many fields of all documents show a default because their value is no valid one."""
         return self._report.warnings
 
+    @property
+    def quarantined(self) -> int:
+        """How many operations are left out of their graphs."""
+        return self._report.quarantined
+
     def count(self, counter: str) -> int:
         """Return a counter of `Report`, since the server started."""
         return self._before[counter] + int(getattr(self._report, counter))

@@ -5,7 +5,17 @@ from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from persistence.document import DocumentUpdate, ServerEdit
-from persistence.records import BinnedGraph, BinnedProject, Event, Graph, GraphType, Origin, Project, Retitle
+from persistence.records import (
+    BinnedGraph,
+    BinnedProject,
+    Event,
+    Graph,
+    GraphType,
+    Origin,
+    Project,
+    QuarantinedOperation,
+    Retitle,
+)
 
 T = TypeVar("T")
 
@@ -87,6 +97,16 @@ class BinStore(Protocol):
     async def restore_project(self, user_id: UUID, project_id: UUID) -> Project: ...
     async def purge_graph(self, user_id: UUID, graph_id: UUID) -> None: ...
     async def purge_project(self, user_id: UUID, project_id: UUID) -> None: ...
+
+
+class QuarantineStore(Protocol):
+    """Operations left out of their graphs; `persistence.quarantine.Quarantine` says what each method promises."""
+
+    async def of_user(
+        self, user_id: UUID, graph_id: UUID | None, limit: int
+    ) -> tuple[tuple[QuarantinedOperation, str], ...]: ...
+    async def find(self, user_id: UUID, operation_id: int) -> QuarantinedOperation | None: ...
+    async def release(self, user_id: UUID, graph_id: UUID, operation_id: int) -> None: ...
 
 
 class EventStore(Protocol):

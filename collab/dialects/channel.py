@@ -2,12 +2,15 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
 
 from collab.dialects.line import Line
 from collab.document import PoisonedDocumentError
-from collab.edge import BAD_MESSAGE, OVERLOADED, Edge
+from collab.edge import OVERLOADED, Edge
 from collab.reading import Hold
 from collab.room import Room
 from collab.session import Session
@@ -25,6 +28,7 @@ class Channel(ABC):
         self._loop = asyncio.get_running_loop()
         self._uncommitted_bytes = 0
         self._greets_next = False
+        self._held: deque[Callable[[], None]] | None = None
 
     @property
     @abstractmethod
@@ -48,21 +52,29 @@ class Channel(ABC):
         self._edge.hub.join(self.room, self.session)
 
     def leave(self, now: float) -> None:
-        """Leave the room."""
-        self._edge.hub.leave(self.room, self.session, now)
+        """Leave the room, once all that came before is handed over."""
+        self._when_going(lambda: self._edge.hub.leave(self.room, self.session, now))
 
-    def receive(self, frame: bytes, messages: Iterable[sync.Message]) -> None:
-        """Take the messages of one frame. Raises MalformedError, TooLargeError and WaitingFullError."""
-        try:
-            for message in messages:
-                self._dispatch(message)
-            if len(frame) > self._edge.settings.direct_bytes:
-                self._bound_uncommitted(len(frame))
-        except PoisonedDocumentError as error:
-            # Only whoever sent what it failed on is at fault; it may have waited here for this update.
-            is_author = error.update is not None and error.update in frame
-            self._line.close(BAD_MESSAGE if is_author else OVERLOADED, str(error))
-            self._edge.hub.poisoned(self.room, error)
+    def receive(self, messages: Iterable[sync.Message], size_bytes: int) -> None:
+        """Take the messages of one frame of this size. Raises MalformedError, TooLargeError and WaitingFullError."""
+        self._when_going(lambda: self._take(iter(messages)))
+        if size_bytes > self._edge.settings.direct_bytes:
+            self._bound_uncommitted(size_bytes)
+
+    def pause(self) -> None:
+        """Hold what comes, and read no more (`collab.session.Peer`)."""
+        if self._held is None:
+            self._held = deque()
+        self._line.reading.hold(self)
+
+    def resume(self) -> None:
+        """Go on, as far as the document holds (`collab.session.Peer`)."""
+        held, self._held = self._held or deque(), None
+        self._line.reading.release(self)
+        while held and self._held is None:
+            self._line.attempt(held.popleft())
+        if self._held is not None:
+            self._held += held
 
     def _bound_uncommitted(self, size_bytes: int) -> None:
         reading, limit_bytes = self._line.reading, self._edge.settings.uncommitted_bytes
@@ -83,10 +95,32 @@ class Channel(ABC):
 
     def catch_up(self) -> None:
         """The client has read what was under way to it."""
+        self._when_going(self._catch_up)
+
+    def _when_going(self, act: Callable[[], None]) -> None:
+        if self._held is None:
+            act()
+        else:
+            self._held.append(act)
+
+    def _take(self, messages: Iterator[sync.Message]) -> None:
+        for message in messages:
+            if self.room.close_code is not None:
+                return
+            try:
+                self._dispatch(message)
+            except PoisonedDocumentError as error:
+                # Whoever is not the author has it taken again, once the document is sound.
+                self._edge.hub.poisoned(self.room, error, self.session)
+                self._when_going(partial(self._take, chain([message], messages)))
+                return
+
+    def _catch_up(self) -> None:
         try:
             self.room.catch_up(self.session)
         except PoisonedDocumentError as error:
             self._edge.hub.poisoned(self.room, error)
+            self._when_going(self._catch_up)
 
     def _dispatch(self, message: sync.Message) -> None:
         greets, self._greets_next = self._greets_next, False

@@ -1,6 +1,6 @@
 """Where a dialect meets its socket: what each may ask of the other."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Protocol
 
 from websockets.http11 import Request
@@ -20,6 +20,9 @@ class Line(Protocol):
 
     def close(self, code: int, reason: str) -> None:
         """Say goodbye; nothing is sent afterwards, and nothing more is received."""
+
+    def attempt(self, take: Callable[[], None]) -> None:
+        """Call `take`; say goodbye if it raises MalformedError or WaitingFullError."""
 
 
 class Dialect(Protocol):

@@ -44,7 +44,7 @@ class YDialect:
 
     def receive(self, message: bytes) -> None:
         """Take the messages of one frame."""
-        self._channel.receive(message, sync.messages(message))
+        self._channel.receive(sync.messages(message), len(message))
 
     def topic(self, _message: bytes) -> Hashable:
         """Return the socket's graph."""

@@ -22,6 +22,11 @@ class Outbound:
             self._frame = binary_frame(self.payload)
         return self._frame
 
+    @property
+    def cost_bytes(self) -> int:
+        """What it takes while it waits: its size, and 64 bytes more."""
+        return len(self.payload) + 64
+
 
 def binary_frame(payload: bytes) -> bytes:
     """Return `payload` as one unfragmented binary frame."""

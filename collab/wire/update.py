@@ -97,7 +97,7 @@ def _walk_structs(
                 length, position = read_varuint(data, position)
                 has_type = False
             else:
-                length, position, has_type, anchored = _walk_item(data, position, info, needs)
+                length, position, has_type, anchored = _walk_item(data, position, info, needs, (client, clock))
                 if trace is not None:
                     trace.append(Item(client, clock, length, *anchored))
                 nested = nested or has_type
@@ -150,18 +150,25 @@ def _piece(client: int, clock: int, structs: int, content: bytes) -> bytes:
 def _struct_length(data: bytes, position: int, info: int) -> tuple[int, int]:
     if info & 31 in (_GC, _SKIP):
         return read_varuint(data, position)
-    length, position, _, _ = _walk_item(data, position, info, {})
+    length, position, _, _ = _walk_item(data, position, info, {}, (-1, 0))
     return length, position
 
 
-def _walk_item(data: bytes, position: int, info: int, needs: dict[int, int]) -> tuple[int, int, bool, _Anchored]:
-    """Return the item's length, the position after it, whether it is a type below no root, and what it hangs on."""
+def _walk_item(
+    data: bytes, position: int, info: int, needs: dict[int, int], own: tuple[int, int]
+) -> tuple[int, int, bool, _Anchored]:
+    """Return the item's length, the position after it, whether it is a type below no root, and what it hangs on.
+
+    It is refused if it names itself (`own`), or what its client made later, as its neighbour.
+    """
     anchor: tuple[int, int] | None = None
     is_parent = False
     if info & 0x80:
         anchor, position = _walk_id(data, position, needs)
+        _check_order(anchor, own)
     if info & 0x40:
         right, position = _walk_id(data, position, needs)
+        _check_order(right, own)
         anchor = anchor or right
     if not info & 0xC0:
         anchor, position = _walk_parent(data, position, info, needs)
@@ -181,6 +188,12 @@ def _walk_id(data: bytes, position: int, needs: dict[int, int]) -> tuple[tuple[i
     if clock >= needs.get(client, 0):
         needs[client] = clock + 1
     return (client, clock), position
+
+
+def _check_order(neighbour: tuple[int, int], own: tuple[int, int]) -> None:
+    # pycrdt makes such an item when text is inserted in the middle of a character; yrs would have it wait for ever.
+    if neighbour[0] == own[0] and neighbour[1] >= own[1]:
+        raise MalformedError("an item names one that comes after it as its neighbour")
 
 
 def _walk_parent(data: bytes, position: int, info: int, needs: dict[int, int]) -> tuple[tuple[int, int] | None, int]:

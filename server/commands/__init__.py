@@ -4,7 +4,7 @@ import signal
 
 import typer
 
-from server.commands import archiving, backup, exporting, graphs, importing, log, project, serving
+from server.commands import archiving, backup, exporting, graphs, importing, log, project, quarantine, serving
 
 app = typer.Typer(
     help="Layercake: graphs that people and programs edit together, live, every edit durable.",
@@ -19,6 +19,7 @@ graphs.register(app)
 backup.register(app)
 archiving.register(project.app)
 app.add_typer(project.app, name="project")
+app.add_typer(quarantine.app, name="quarantine")
 log.register(app)
 
 

@@ -61,7 +61,7 @@ async def archive_project(settings: Settings, project_id: UUID, file: Path) -> i
         documents = StoredDocuments(database)
         with archives.writing(file) as writer:
             for graph in graphs:
-                assembled = assemble(await read_stored(documents, graph.id), settings.pending_bytes)
+                assembled = assemble(await read_stored(documents, graph.id))
                 writer.add(graph, assembled.document, assembled.pending)
             writer.finish(project)
     return len(graphs)

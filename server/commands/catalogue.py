@@ -38,19 +38,20 @@ async def open_catalogue(settings: Settings, *, create: bool = False) -> AsyncIt
 @asynccontextmanager
 async def open_editor(settings: Settings) -> AsyncIterator[LiveEditor]:
     """Open the store for changes of graphs that no server has open, for the length of the block. Raises StoreError."""
-    async with _open_node(settings) as (_, node):
+    async with open_node(settings) as (_, node):
         yield node.edits
 
 
 @asynccontextmanager
 async def open_documents(settings: Settings) -> AsyncIterator[tuple[Catalogue, Documents]]:
     """Open the store to read what is committed, for the length of the block. Raises StoreError."""
-    async with _open_node(settings) as (database, node):
+    async with open_node(settings) as (database, node):
         yield Catalogue(Projects(database), Graphs(database), nothing_is_live), node.whole
 
 
 @asynccontextmanager
-async def _open_node(settings: Settings) -> AsyncIterator[tuple[Database, Node]]:
+async def open_node(settings: Settings) -> AsyncIterator[tuple[Database, Node]]:
+    """Open the store and what loads graphs from it, for the length of the block. Raises StoreError."""
     with closing(Workers()) as workers:
         async with open_store(settings) as database, running_node(settings, database, workers) as node:
             yield database, node

@@ -2,20 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from server.commands.sentences import UsageError
 from server.http.importing import MergedBody
 from server.http.problems import Problem
+from server.http.quarantine import ReleasedBody
 from server.settings import Settings
 from workspace.issues import TableErrors, TableIssue
 from workspace.tables import TableFile
 
 _ADDRESS = "address"
+
+_Body = TypeVar("_Body", bound=BaseModel)
 
 
 def address_file(data_dir: Path) -> Path:
@@ -45,21 +48,36 @@ async def merge_remotely(
 
     Raises TableErrors as merging here would, UsageError with what the server says to anything else.
     """
-    address = address_of_server(settings)
     uploads = [(file.kind or "files", (file.name, file.data)) for file in files]
+    merged = await _ask(settings, MergedBody, f"/api/graphs/{graph_id}/import", {"replace": replace}, uploads)
+    return merged.model_dump()
+
+
+async def release_remotely(settings: Settings, operation_id: int) -> ReleasedBody:
+    """Have the server load a graph that it has open again, with an operation that was left out.
+
+    Raises UsageError with what the server says if it does not.
+    """
+    return await _ask(settings, ReleasedBody, f"/api/quarantine/{operation_id}/release")
+
+
+async def _ask(
+    settings: Settings, body: type[_Body], path: str, params: Mapping[str, Any] | None = None, files: Any = None
+) -> _Body:
+    address = address_of_server(settings)
     try:
         async with httpx.AsyncClient(base_url=address, timeout=2 * settings.edit_timeout_s) as http:
-            answer = await http.post(f"/api/graphs/{graph_id}/import", params={"replace": replace}, files=uploads)
+            answer = await http.post(path, params=params, files=files)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # the last for a host that is none
         raise UsageError(f"{address} does not answer ({error}); start it, or correct --server") from None
-    return _summary(address, answer)
+    return _body(address, answer, body)
 
 
-def _summary(address: str, answer: httpx.Response) -> Mapping[str, Any]:
-    """Return what a server says that it merged; raises as `merge_remotely` does for all else."""
+def _body(address: str, answer: httpx.Response, body: type[_Body]) -> _Body:
+    """Return what a server says that it did; raises as `merge_remotely` does for all else."""
     try:
         if answer.is_success:
-            return MergedBody.model_validate_json(answer.content).model_dump()
+            return body.model_validate_json(answer.content)
         problem = Problem.model_validate_json(answer.content)
     except ValidationError:
         said = f"{answer.status_code} {answer.reason_phrase}".strip()

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from auth.errors import ForbiddenError
 from collab.hub import MemoryFullError
 from persistence.errors import (
+    BrokenDocumentError,
     ConflictError,
     GraphServedElsewhereError,
     InvalidValueError,
@@ -167,6 +168,11 @@ def _served_elsewhere(error: GraphServedElsewhereError) -> Response:
     return problem(503, "served_elsewhere", str(error), _RETRY)
 
 
+def _broken_document(error: BrokenDocumentError) -> Response:
+    _log.error("a graph cannot be loaded", graph=str(error.graph_id), reason=error.reason)
+    return problem(503, "broken_document", str(error), _RETRY)
+
+
 def _worker_lost(error: WorkerLostError) -> Response:
     return problem(503, "worker_lost", str(error), _RETRY)
 
@@ -211,6 +217,7 @@ _ANSWERS: Mapping[type[Exception], Callable[[Any], Response]] = {
     TableErrors: _tables,
     ExportError: _export,
     GraphServedElsewhereError: _served_elsewhere,
+    BrokenDocumentError: _broken_document,
     MemoryFullError: _memory_full,
     WorkerLostError: _worker_lost,
     OSError: _system,

@@ -292,7 +292,6 @@ HOT = (
     (Projection.SURVEY, (300.0, 1_000, datetime.now(UTC)), "idx_crdt_operations_graph"),
     (Projection.READ_POSITION, (GRAPH,), "idx_crdt_operations_graph"),
     (Projection.READ_PAGE, (GRAPH, 19_000, 20_000, 1_000, 1_000_000), "idx_crdt_operations_graph"),
-    (Projection.READ_WAITING, (GRAPH, [17, 4711]), "_crdt_operations"),
     (Retention.DELETE, (GRAPH, timedelta(days=1), 0, 2_000), "idx_crdt_operations_graph"),
 )
 

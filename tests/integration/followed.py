@@ -15,6 +15,7 @@ from pycrdt import Map
 from collab.arrivals import Arrivals
 from collab.document import LiveDocument
 from collab.follower import Follower
+from collab.loading import Loading
 from persistence.database import Database
 from persistence.document import Edge, GraphContent, Layer, Node, read_content
 from persistence.errors import StoreUnavailableError
@@ -91,20 +92,19 @@ class Loaded:
 
 async def load(database: Database, graph_id: UUID) -> Loaded:
     """Load the document as a room does."""
-    document = LiveDocument()
-    arrivals = Arrivals(document, WAITING_BYTES)
+    loading = Loading(WAITING_BYTES)
     async with StoredDocuments(database).open(graph_id) as chunks:
         async for chunk in chunks:
-            arrivals.load(chunk.updates, has_late=chunk.has_late)
-    return Loaded.of(graph_id, document, arrivals)
+            loading.take_chunk(chunk)
+    return Loaded.of(graph_id, loading.document, loading.arrivals)
 
 
 def made_of(graph_id: UUID, operations: Sequence[Operation]) -> Loaded:
     """Make the document of the log alone, every operation taken in its turn."""
-    document = LiveDocument()
-    arrivals = Arrivals(document, WAITING_BYTES)
-    arrivals.load(tuple(operation.update for operation in operations), has_late=True)
-    return Loaded.of(graph_id, document, arrivals)
+    loading = Loading(WAITING_BYTES)
+    for number, operation in enumerate(operations, 1):
+        loading.take(number, operation.update)
+    return Loaded.of(graph_id, loading.document, loading.arrivals)
 
 
 async def rows(connection: asyncpg.Connection, graph_id: UUID) -> dict[str, list[tuple[Any, ...]]]:

@@ -90,7 +90,7 @@ async def file(settings: Settings, project: Project, tmp_path: Path) -> Path:
 
 
 async def assembled(database: Database, graph_id: UUID) -> Assembled:
-    return assemble(await read_stored(StoredDocuments(database), graph_id), 1024 * 1024)
+    return assemble(await read_stored(StoredDocuments(database), graph_id))
 
 
 def loaded(update: bytes) -> Doc[Any]:

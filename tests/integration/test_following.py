@@ -17,7 +17,6 @@ from persistence.errors import StoreUnavailableError
 from persistence.locks import LockKind, graph_lock
 from persistence.ports import Changes, Compaction, ProjectionStep
 from persistence.projection import Projection
-from persistence.rebuilding import Rebuilding
 from persistence.records import ANONYMOUS_USER_ID, Operation
 from tests.integration.followed import Clock, caught_up, labels, load, new_graph, nodes, store
 from tests.unit.documents import recorded
@@ -180,32 +179,6 @@ async def test_a_graph_that_fails_is_tried_again_and_holds_up_no_other(
     await follower.work(asyncio.Event())
     assert await labels(owner, broken) == {"n0": "broken"}
     assert follower.lag_s() == 0
-
-
-async def test_an_operation_that_fails_inside_is_left_out(
-    database: Database, projection: Projection, owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """FOLLOW-7, COMPACT-6: the others are shown, it counts as a warning, and the graph is not compacted."""
-    import collab.document as module
-
-    graph_id = await new_graph(database)
-    log = [*nodes("a", "b"), *nodes("bad", client=8)]
-    bad, apply = log[2].update, module.Doc.apply_update
-
-    def fail_on_bad(doc: Any, update: bytes) -> None:
-        if update == bad:
-            raise BaseException("a panic")  # noqa: TRY002 - as those of Rust are
-        apply(doc, update)
-
-    monkeypatch.setattr(module.Doc, "apply_update", fail_on_bad)
-    await store(database, graph_id, log)
-    follower = Follower(projection, Clock(), FollowerSettings(compaction_operations=1))
-    await caught_up(follower)
-    assert await labels(owner, graph_id) == {"n0": "a", "n1": "b"}
-    projected = await Rebuilding(database).read(graph_id)
-    assert (projected.warnings, projected.nodes) == (1, 2)
-    assert follower.statistics.compactions == 0
-    assert follower.statistics.compactions_refused == 1
 
 
 async def test_a_follower_waits_for_a_database_that_is_away(database: Database, projection: Projection) -> None:

@@ -202,14 +202,14 @@ async def test_LOG_6_a_graph_that_is_gone_does_not_hold_up_the_others(database: 
 
 
 async def read(database: Database, graph_id: UUID) -> tuple[list[bytes], list[bytes]]:
-    """Return the updates of a graph, and those of them in chunks where some came before their turn."""
+    """Return the updates of a graph, and those of them that are rows."""
     updates: list[bytes] = []
-    late: list[bytes] = []
+    rows: list[bytes] = []
     async with StoredDocuments(database).open(graph_id) as chunks:
         async for chunk in chunks:
             updates.extend(chunk.updates)
-            late.extend(chunk.updates if chunk.has_late else ())
-    return updates, late
+            rows.extend(chunk.updates if chunk.ids else ())
+    return updates, rows
 
 
 async def test_LOG_7_a_document_is_its_state_and_the_rows_after_it(database: Database, database_url: str) -> None:
@@ -227,9 +227,9 @@ async def test_LOG_7_a_document_is_its_state_and_the_rows_after_it(database: Dat
         *(graph_id, b"state", through, [waits]),
     )
     await owner.close()
-    updates, late = await read(database, graph_id)
+    updates, rows = await read(database, graph_id)
     assert updates == [b"state", b"7"] + [b"%d" % number for number in range(2001, 2500)]
-    assert late == [b"7"]
+    assert rows == updates[1:]
 
 
 async def test_LOG_8_an_unknown_graph_and_a_database_that_is_away_are_no_empty_document(database: Database) -> None:

@@ -12,8 +12,7 @@ from uuid import UUID
 from pycrdt import Doc
 
 from auth.policy import Principal, Role
-from collab.arrivals import Arrivals
-from collab.document import LiveDocument
+from collab.loading import Loading
 from collab.room import Limits, Room
 from collab.session import Session
 from collab.wire import sync
@@ -125,6 +124,7 @@ class Client:
     echoes: list[bytes] = field(default_factory=list)
     presence: list[bytes] = field(default_factory=list)
     denials: int = 0
+    is_paused: bool = False
     _outgoing: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -139,6 +139,12 @@ class Client:
 
     def close(self, code: int, reason: str) -> None:
         self.closed = (code, reason)
+
+    def pause(self) -> None:
+        self.is_paused = True
+
+    def resume(self) -> None:
+        self.is_paused = False
 
     # the test's view
 
@@ -193,10 +199,9 @@ class Stage:
         self.log = HeldLog()
         self.clock = Clock()
         limits = limits or Limits()
-        document = LiveDocument()
-        arrivals = Arrivals(document, limits.waiting_bytes)
-        arrivals.load(stored, has_late=True)
-        self.room = Room(GRAPH, document, arrivals, self.log, self.clock.schedule, limits)
+        loading = Loading(limits.waiting_bytes)
+        loading.take_rows(enumerate(stored, 1))
+        self.room = Room(GRAPH, loading.document, loading.arrivals, self.log, self.clock.schedule, limits)
         self._numbers = itertools.count(1)
 
     def client(self, *, read_only: bool = False, user: Principal = PERSON) -> Client:

@@ -2,8 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -30,6 +31,7 @@ class SlowStore:
         self.failure: Exception | None = None
         self.opened = 0
         self.binned: set[UUID] = set()
+        self.quarantined: dict[int, str] = {}
         self._chunks = chunks
 
     @asynccontextmanager
@@ -37,6 +39,16 @@ class SlowStore:
         self.opened += 1
         await self.answer.wait()
         yield self._read()
+
+    async def quarantine(self, graph_id: UUID, reasons: Mapping[int, str]) -> Sequence[str]:
+        self.quarantined |= reasons
+        return ()
+
+    def open_rows(self, graph_id: UUID) -> Any:
+        raise NotImplementedError
+
+    async def drop_state(self, graph_id: UUID) -> None:
+        raise NotImplementedError
 
     async def gone(self, graph_ids: Sequence[UUID]) -> Sequence[UUID]:
         return [graph_id for graph_id in graph_ids if graph_id in self.binned]
@@ -54,12 +66,19 @@ class Deaf:
 
     def __init__(self) -> None:
         self.closed: int | None = None
+        self.paused = 0
 
     def send(self, *messages: Outbound) -> None:
         """Ignore it."""
 
     def close(self, code: int, reason: str) -> None:
         self.closed = code
+
+    def pause(self) -> None:
+        self.paused += 1
+
+    def resume(self) -> None:
+        self.paused -= 1
 
 
 def session(number: int = 1) -> Session:
@@ -184,7 +203,7 @@ async def test_HUB_2_a_discarded_room_closes_its_sessions_and_the_next_join_load
     room = await hub.open(GRAPH)
     visitor = session()
     hub.join(room, visitor)
-    hub.poisoned(room, PoisonedDocumentError(b"bad", "test"))
+    hub.discard(room, 4500, "test")
     assert visitor.peer.closed == 4500  # type: ignore[attr-defined]
     again = await hub.open(GRAPH)
     assert again is not room
@@ -307,10 +326,13 @@ async def test_HUB_7_what_was_deleted_does_not_count_for_long() -> None:
     for _ in range(3):
         doc.get("map", type=Map)["k"] = "x" * 120_000
     doc.get("map", type=Map)["k"] = 1
-    store = SlowStore(DocumentChunk(tuple(updates)))
+    store = SlowStore()
     store.answer.set()
     hub = Hub(store, HeldLog(), OneNode(), HubSettings(documents_bytes=6_000_000))
-    hub.join(await hub.open(GRAPH), session())
+    room, visitor = await hub.open(GRAPH), session()
+    hub.join(room, visitor)
+    for update in updates:
+        room.receive_update(visitor, update, 0.0, START)
     with pytest.raises(MemoryFullError):
         await hub.open(UUID(int=4))
     hub.look_over(now=0.0)

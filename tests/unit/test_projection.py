@@ -7,10 +7,11 @@ import pytest
 from pycrdt import Array, Doc, Map, Text
 
 from collab.document import PoisonedDocumentError
-from collab.projection import DocumentCopy, SkippedOperationError
+from collab.loading import examine
+from collab.projection import DocumentCopy
 from persistence.document import Edge, Layer, Node
-from persistence.ports import GraphCursor, ProjectionStep, StoredOperation
-from tests.unit.documents import nested_arrays, recorded
+from persistence.ports import DocumentChunk, GraphCursor, ProjectionStep, StoredOperation
+from tests.unit.documents import nested_arrays, panic_on, recorded
 from tests.unit.rooms import GRAPH
 
 NEW = GraphCursor(0, 0, None)
@@ -32,7 +33,7 @@ RIGHT: dict[str, Any] = {
 
 
 def operations(*updates: bytes, first: int = 1) -> list[StoredOperation]:
-    return [StoredOperation(id_, update, is_late=False) for id_, update in enumerate(updates, first)]
+    return [StoredOperation(id_, update) for id_, update in enumerate(updates, first)]
 
 
 def step_of(doc: Doc[Any]) -> ProjectionStep:
@@ -197,13 +198,13 @@ def test_what_waits_is_in_the_compaction_by_its_id_until_its_turn_comes() -> Non
     """COMPACT-4."""
     doc, (first, second) = recorded(7)[0], _two_edits()
     copy = DocumentCopy(GRAPH, NEW, WAITING_BYTES)
-    copy.apply([StoredOperation(5, second, is_late=True)])
+    copy.apply([StoredOperation(5, second)])
     copy.step()
     compaction = copy.compaction()
     assert compaction is not None
     assert (compaction.through, compaction.pending_ids) == (5, [5])
     copy.compacted(compaction)
-    copy.apply([StoredOperation(6, first, is_late=False)])
+    copy.apply([StoredOperation(6, first)])
     copy.step()
     compaction = copy.compaction()
     assert compaction is not None
@@ -220,40 +221,29 @@ def _two_edits() -> tuple[bytes, bytes]:
     return updates[0], updates[1]
 
 
-def test_an_operation_that_yrs_fails_on_is_left_out_and_its_graph_not_compacted(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """FOLLOW-7, COMPACT-6: first by a copy that does not know which one it was, then by one that takes each in turn."""
-    import collab.document as module
-
+def test_an_operation_that_yrs_fails_on_is_found_among_those_it_came_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FOLLOW-7: a copy fails on all of them; looking closer finds the one, and a copy without it can be compacted."""
     first, second = _two_edits()
     bad = with_node({}).get_update()
-    apply = Doc.apply_update
-
-    def fail_on_bad(doc: Doc[Any], update: bytes) -> None:
-        if update == bad:
-            raise BaseException("a panic")  # noqa: TRY002 - as those of Rust are
-        apply(doc, update)
-
-    monkeypatch.setattr(module.Doc, "apply_update", fail_on_bad)
+    panic_on(monkeypatch, bad)
     log = operations(first, bad, second)
     with pytest.raises(PoisonedDocumentError):
         DocumentCopy(GRAPH, NEW, WAITING_BYTES).apply(log)
-    with pytest.raises(SkippedOperationError) as caught:
-        DocumentCopy(GRAPH, NEW, WAITING_BYTES, skipped=set()).apply(log)
-    assert caught.value.operation_id == 2
-    copy = DocumentCopy(GRAPH, NEW, WAITING_BYTES, skipped={2})
-    copy.apply(log)
-    assert copy.step().warnings == 1
-    assert copy.compaction() is None
+    assert list(examine([DocumentChunk((first, bad, second), (1, 2, 3))])) == [2]
+    copy = DocumentCopy(GRAPH, NEW, WAITING_BYTES)
+    copy.apply([log[0], log[2]])
+    copy.step()
+    assert copy.compaction() is not None
 
 
-def test_an_operation_that_may_not_touch_the_document_counts() -> None:
+def test_an_operation_that_may_not_touch_the_document_is_left_out_and_told() -> None:
     """FOLLOW-7."""
-    copy = DocumentCopy(GRAPH, NEW, WAITING_BYTES, skipped=set())
+    copy = DocumentCopy(GRAPH, NEW, WAITING_BYTES)
     copy.apply(operations(nested_arrays(40), b"no update"))
 
-    assert copy.step().warnings == 2
+    assert list(copy.take_refused()) == [1, 2]
+    assert copy.take_refused() == {}
+    assert copy.step().warnings == 0
 
 
 def test_a_state_that_would_load_as_something_else_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
