@@ -222,15 +222,19 @@ async def test_QUAR_8_a_server_edit_committed_meanwhile_reaches_everybody(monkey
 
 async def test_QUAR_8_presence_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = await Scene().begin()
-    shown = b"\x01\x05\x01\x02{}"
-    scene.writer.room.receive_presence(scene.writer.session, shown, 0.0)
-    everyone = scene.room.presence.everyone()
+    scene.room.announcements.receive(scene.writer.session, b"\x01\x05\x01\x02{}", 0.0)
+
+    def told() -> list[bytes]:
+        scene.reader.inbox.clear()
+        scene.room.announcements.tell_everyone(scene.reader.session)
+        return scene.reader.inbox
+
+    [everyone] = told()
     bad = write(scene.author, "bad")
     panic_on(monkeypatch, bad)
     scene.author.push(bad)
     await scene.calm()
-    assert everyone is not None
-    assert scene.room.presence.everyone() == everyone
+    assert told() == [everyone]
 
 
 async def test_QUAR_9_a_document_that_cannot_be_loaded_again_is_given_up_with_4500(
