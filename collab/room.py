@@ -44,7 +44,7 @@ class Limits(NamedTuple):
     """Updates held that wait for one they depend on."""
     update_bytes: int = 12 * 1024 * 1024
     """The largest update taken from a client: it is walked and applied in one go."""
-    document_bytes: int = 64 * 1024 * 1024
+    document_bytes: int = 512 * 1024 * 1024
     """From this size of the encoded document on, nothing is added to it any more."""
 
 
