@@ -123,9 +123,10 @@ class Server:
         self._process.terminate()
 
     async def kill(self) -> None:
-        """Kill -9 the server alone; its PostgreSQL lives on as an orphan."""
+        """Kill -9 the server alone, if it has not just ended; its PostgreSQL lives on as an orphan."""
         assert self._process is not None, "start first"
-        self._process.kill()
+        with suppress(ProcessLookupError):
+            self._process.kill()
         await self.exit_code()
 
     async def exit_code(self) -> int:

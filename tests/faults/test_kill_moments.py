@@ -90,7 +90,7 @@ async def shutting_down(server: Server, graph: str, seed: int) -> Load:
     async with Load.running(server.sync_url(graph), UPDATES_PER_S, seed) as load:
         await load.acknowledged_beyond(UPDATES_PER_S // 2)
         server.terminate()
-        await asyncio.sleep(random.Random(seed).uniform(0, 0.5))
+        await asyncio.sleep(random.Random(seed).uniform(0, 0.3))
         await server.kill()
     return load
 
