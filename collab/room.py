@@ -93,9 +93,8 @@ class Room:
     # -- sessions
 
     def join(self, session: Session) -> None:
-        """Let `session` in: it is asked for what it has and told who is present."""
+        """Let `session` in: it is told who is present."""
         self.sessions.add(session)
-        self.ask(session)
         self.tell_everyone(session)
 
     def ask(self, session: Session) -> None:

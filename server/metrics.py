@@ -36,6 +36,7 @@ class _Collector(Collector):
         yield _gauge("leases", "Graphs that this server and no other serves.", len(self._log.leases.held))
         yield _gauge("sessions", "Clients in a graph.", sum(len(room.sessions) for room in rooms))
         yield _gauge("connections", "Open websockets.", len(self._edge.connections))
+        yield _gauge("hocuspocus_documents", "Documents open on Hocuspocus connections.", self._edge.documents)
         yield _gauge("tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
 
     def _counters(self) -> Iterable[Metric]:

@@ -41,6 +41,11 @@ class Channel(ABC):
     def take_update(self, message: sync.Update) -> None:
         """Hand an update to the room and answer it as the dialect does."""
 
+    @property
+    def awaiting_bytes(self) -> int:
+        """The size of all acknowledgements that are outstanding on the socket."""
+        return self.session.awaiting_bytes
+
     def enter(self) -> None:
         """Join the room."""
         self._edge.hub.join(self.room, self.session)
@@ -79,9 +84,13 @@ class Channel(ABC):
         elif isinstance(message, sync.Awareness):
             self.room.receive_presence(self.session, message.update, self._loop.time())
         elif isinstance(message, sync.Step1):
-            self.room.answer_step1(self.session, message.state_vector)
+            self.take_step1(message)
         else:
             self.room.tell_everyone(self.session)
+
+    def take_step1(self, message: sync.Step1) -> None:
+        """Answer what the client asks for."""
+        self.room.answer_step1(self.session, message.state_vector)
 
     def apply(self, update: bytes) -> bool:
         """Hand an update to the room; return False if this session may not change what it would change."""
@@ -90,7 +99,7 @@ class Channel(ABC):
     def acknowledge(self, answer: Outbound) -> None:
         """Send `answer` once everything that was sent here before is committed."""
         self.room.acknowledge(self.session, answer)
-        if self.session.awaiting_bytes < self._edge.settings.acknowledgement_bytes:
+        if self.awaiting_bytes < self._edge.settings.acknowledgement_bytes:
             return
         if self.session.unsettled:
             # What they wait for would have to come from this client, so it cannot be left unread.
@@ -101,5 +110,5 @@ class Channel(ABC):
     def after_sending(self) -> None:
         """Read again if enough acknowledgements have left."""
         reading, limit_bytes = self._line.reading, self._edge.settings.acknowledgement_bytes
-        if Hold.ACKNOWLEDGEMENTS in reading.holds and self.session.awaiting_bytes <= limit_bytes // 2:
+        if Hold.ACKNOWLEDGEMENTS in reading.holds and self.awaiting_bytes <= limit_bytes // 2:
             reading.release(Hold.ACKNOWLEDGEMENTS)

@@ -74,6 +74,11 @@ class YChannel(Channel):
         """The only session of this socket."""
         return self._session
 
+    def enter(self) -> None:
+        """Ask for what the client has, and join the room."""
+        super().enter()
+        self.room.ask(self.session)
+
     def send(self, *messages: Outbound) -> None:
         """Write the frames that all clients of this dialect share."""
         self._line.write(messages[0].frame if len(messages) == 1 else b"".join([one.frame for one in messages]))
