@@ -124,19 +124,14 @@ class HocuspocusChannel(Channel):
             # So 2.15 comes back to a document that it left without a word; it did not hear what was asked meanwhile.
             self._questions.forget()
         session = self._session
-        if (session.user_id, session.read_only) != (admission.user_id, admission.read_only):
-            self._change_session(admission)
-
-    def _change_session(self, admission: Admission) -> None:
-        old = self._session
-        was_behind = isinstance(old.reading, Behind)
-        self.room.fall_behind(old)
-        self.leave(self._loop.time())
-        self._session = Session(self._edge.new_id(), admission.user_id, admission.read_only, self)
-        self._session.reading, self._session.has_asked = old.reading, old.has_asked
-        self._edge.hub.join(self.room, self._session)
-        if not was_behind:
-            self.catch_up()
+        session.user_id = admission.user_id
+        if session.read_only != admission.read_only:
+            # Readers and writers are sent changes at different times; one difference leaves no gap between the two.
+            was_behind = isinstance(session.reading, Behind)
+            self.fall_behind()
+            session.read_only = admission.read_only
+            if not was_behind:
+                self.catch_up()
 
     def _ask(self, *, is_counted_on: bool) -> None:
         self._questions.ask(is_counted_on=is_counted_on)
