@@ -40,6 +40,10 @@ class Served:
         return f"ws://127.0.0.1:{self.port}/sync/{graph_id}" + (f"?token={token}" if token else "")
 
     @property
+    def ws_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/sync"
+
+    @property
     def hocuspocus_url(self) -> str:
         return f"ws://127.0.0.1:{self.port}/hocuspocus"
 

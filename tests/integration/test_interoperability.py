@@ -26,13 +26,6 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
         yield server
 
 
-@pytest.fixture
-async def node() -> AsyncIterator[NodeClients]:
-    async with NodeClients.started() as node:
-        yield node
-        assert node.complaints == [], "a provider was sent a message that it does not understand"
-
-
 async def everyone(server: Server, node: NodeClients, graph: str) -> list[Person]:
     """Two providers of each version, a client on pycrdt and one on y-py, all synced."""
     providers = [await node.open(version, server.ws_url, graph) for version in VERSIONS for _ in range(2)]
