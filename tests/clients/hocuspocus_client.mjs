@@ -15,7 +15,8 @@ const socketFor = (name, version, url) => {
       url,
       WebSocketPolyfill: WebSocket,
       delay: 200,
-      minDelay: 200
+      minDelay: 200,
+      maxDelay: 400
     })
     if (name === null) return socket
     sockets.set(key, socket)

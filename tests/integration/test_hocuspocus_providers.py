@@ -2,7 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from persistence.database import Database
 from persistence.identifiers import new_id
 from tests.clients.eventually import eventually
 from tests.clients.node import HOCUSPOCUS, VERSIONS, NodeClient, NodeClients, Version
+from tests.conftest import LoopThread
 from tests.faults.harness import Server
 from tests.integration.served import Served, serving
 
@@ -189,17 +192,41 @@ async def test_HOC_7_nothing_counts_as_saved_before_its_commit(node: NodeClients
         assert set((await server.content(graph)).map) == expected
 
 
-async def test_PEER_9_and_HOC_12_silence_drops_nobody(live_server: Server, node: NodeClients) -> None:
-    clients = [
-        await node.open(version, live_server.ws_url, await live_server.create_graph(), is_present=is_present)
-        for version in VERSIONS
-        for is_present in (True, False)
-    ]
-    for client in clients:
-        await client.synced()
-    before = [await client.heard("status") for client in clients]
-    await asyncio.sleep(SILENCE_S)
-    assert [await client.heard("status") for client in clients] == before
-    for client in clients:
-        await client.edit(["map.set", "k", 1])
-        await client.saved()
+@dataclass
+class Silence:
+    """Two clients of each version, one present and one not, alone on their graphs, and when they fell silent."""
+
+    clients: list[NodeClient]
+    statuses: list[list[Any]]
+    since: float
+
+    @staticmethod
+    async def fall(server: Server, node: NodeClients) -> "Silence":
+        clients = [
+            await node.open(version, server.ws_url, await server.create_graph(), is_present=is_present)
+            for version in VERSIONS
+            for is_present in (True, False)
+        ]
+        for client in clients:
+            await client.synced()
+        return Silence(clients, [await client.heard("status") for client in clients], time.monotonic())
+
+    async def end(self) -> None:
+        await asyncio.sleep(max(self.since + SILENCE_S - time.monotonic(), 0))
+        assert [await client.heard("status") for client in self.clients] == self.statuses
+        for client in self.clients:
+            await client.edit(["map.set", "k", 1])
+            await client.saved()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def silence(session_loop: LoopThread, live_server: Server) -> Iterator[Silence]:
+    """A silence that lasts while the other tests of this module make noise elsewhere."""
+    started = NodeClients.started()
+    node = session_loop.run(started.__aenter__())
+    yield session_loop.run(Silence.fall(live_server, node))
+    session_loop.run(started.__aexit__(None, None, None))
+
+
+def test_PEER_9_and_HOC_12_silence_drops_nobody(session_loop: LoopThread, silence: Silence) -> None:
+    session_loop.run(silence.end())
