@@ -42,9 +42,9 @@ class Channel(ABC):
         """Hand an update to the room and answer it as the dialect does."""
 
     @property
-    def awaiting_bytes(self) -> int:
-        """The size of all acknowledgements that are outstanding on the socket."""
-        return self.session.awaiting_bytes
+    def line_sessions(self) -> Iterable[Session]:
+        """The sessions of all channels on this socket."""
+        return (self.session,)
 
     def enter(self) -> None:
         """Join the room."""
@@ -99,9 +99,9 @@ class Channel(ABC):
     def acknowledge(self, answer: Outbound) -> None:
         """Send `answer` once everything that was sent here before is committed."""
         self.room.acknowledge(self.session, answer)
-        if self.awaiting_bytes < self._edge.settings.acknowledgement_bytes:
+        if self._awaiting_bytes < self._edge.settings.acknowledgement_bytes:
             return
-        if self.session.unsettled:
+        if any(session.unsettled for session in self.line_sessions):
             # What they wait for would have to come from this client, so it cannot be left unread.
             self._line.close(OVERLOADED, "too many acknowledgements wait for updates that never came")
         else:
@@ -110,5 +110,9 @@ class Channel(ABC):
     def after_sending(self) -> None:
         """Read again if enough acknowledgements have left."""
         reading, limit_bytes = self._line.reading, self._edge.settings.acknowledgement_bytes
-        if Hold.ACKNOWLEDGEMENTS in reading.holds and self.awaiting_bytes <= limit_bytes // 2:
+        if Hold.ACKNOWLEDGEMENTS in reading.holds and self._awaiting_bytes <= limit_bytes // 2:
             reading.release(Hold.ACKNOWLEDGEMENTS)
+
+    @property
+    def _awaiting_bytes(self) -> int:
+        return sum([session.awaiting_bytes for session in self.line_sessions])

@@ -4,6 +4,7 @@ What is said of a document before that waits here. Source: @hocuspocus/provider 
 """
 
 import asyncio
+from collections.abc import Iterable
 
 import structlog
 from websockets.http11 import Request
@@ -17,6 +18,7 @@ from collab.edge import BAD_MESSAGE, OVERLOADED, ConnectionReport, DocumentRepor
 from collab.hub import MemoryFullError
 from collab.reading import Hold
 from collab.room import Room
+from collab.session import Session
 from collab.wire import hocuspocus, sync
 from collab.wire.errors import MalformedError
 from collab.wire.frames import Outbound
@@ -48,13 +50,8 @@ class HocuspocusDialect:
         self._unopened = Unopened(edge.settings.unopened_bytes, edge.settings.unopened_messages)
         self._deciding: dict[bytes, asyncio.Task[None]] = {}
         self._newer: dict[bytes, hocuspocus.Auth] = {}
-        self._has_version = False
+        self._has_version = self._is_behind = False
         self._left: bytes | None = None
-
-    @property
-    def awaiting_bytes(self) -> int:
-        """The size of all acknowledgements that are outstanding on this socket."""
-        return sum([channel.session.awaiting_bytes for channel in self._channels.values()])
 
     # -- Dialect
 
@@ -64,7 +61,7 @@ class HocuspocusDialect:
 
     def enter(self) -> None:
         """Expect a token."""
-        self._deadline = self._loop.call_later(self._edge.settings.authentication_timeout_s, self._expire)
+        self._expect_token()
 
     def receive(self, message: bytes) -> None:
         """Take one frame."""
@@ -92,11 +89,13 @@ class HocuspocusDialect:
 
     def fall_behind(self) -> None:
         """Queue nothing more."""
+        self._is_behind = True
         for channel in self._channels.values():
             channel.fall_behind()
 
     def catch_up(self) -> None:
         """Send one difference for each document."""
+        self._is_behind = False
         for channel in list(self._channels.values()):
             channel.catch_up()
 
@@ -109,6 +108,11 @@ class HocuspocusDialect:
             self._end(address, self._report.close_code, self._report.close_reason, now)
 
     # -- Documents
+
+    @property
+    def sessions(self) -> Iterable[Session]:
+        """The sessions of all documents that are open on this socket."""
+        return [channel.session for channel in self._channels.values()]
 
     def give_up(self, address: bytes, code: int, reason: str) -> None:
         """End one document, which its room closed for good; the provider may ask for it again."""
@@ -142,7 +146,7 @@ class HocuspocusDialect:
         if address in self._channels or address in self._unopened:
             return True
         hocuspocus.document_name(address)
-        if len(self._channels) + len(self._unopened) < limit:
+        if len(self._channels) + len(self._unopened) < limit or self._unopened.forget_denied():
             return True
         self._line.close(BAD_MESSAGE, f"a connection has at most {limit} documents; open another one")
         return False
@@ -156,9 +160,12 @@ class HocuspocusDialect:
         else:
             self._line.close(BAD_MESSAGE, "too much was sent for documents without a token for them")
 
+    def _expect_token(self) -> None:
+        self._deadline = self._loop.call_later(self._edge.settings.authentication_timeout_s, self._expire)
+
     def _expire(self) -> None:
         if self._deciding:
-            self.enter()
+            self._expect_token()
         else:
             self._line.close(_UNAUTHENTICATED, "no token came for any document; set `token` in the provider")
 
@@ -216,6 +223,8 @@ class HocuspocusDialect:
         )
         frames = self._unopened.take(address)
         channel.enter()
+        if self._is_behind:
+            channel.fall_behind()
         for frame in frames:
             self.receive(frame)
 
@@ -243,6 +252,7 @@ class HocuspocusDialect:
     def _end(self, address: bytes, code: int | None, reason: str, now: float) -> None:
         channel = self._channels.pop(address)
         channel.leave(now)
+        channel.after_sending()  # what it waited for holds up the others no more
         session = channel.session
         self._edge.document_ended(
             DocumentReport(

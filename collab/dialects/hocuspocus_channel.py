@@ -3,6 +3,7 @@
 Source: @hocuspocus/provider `HocuspocusProvider.ts` (`unsyncedChanges`, `startSync`, `forceSync`).
 """
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from collab.dialects.channel import Channel
@@ -24,8 +25,8 @@ class Documents(Protocol):
     """The dialect as its channels see it."""
 
     @property
-    def awaiting_bytes(self) -> int:
-        """The size of all acknowledgements that are outstanding on the socket."""
+    def sessions(self) -> Iterable[Session]:
+        """The sessions of all documents that are open on the socket."""
 
     def give_up(self, address: bytes, code: int, reason: str) -> None:
         """End one document, which the room closed for good."""
@@ -60,9 +61,9 @@ class HocuspocusChannel(Channel):
         return self._session
 
     @property
-    def awaiting_bytes(self) -> int:
-        """The size of all acknowledgements that are outstanding on the socket."""
-        return self._documents.awaiting_bytes
+    def line_sessions(self) -> Iterable[Session]:
+        """The sessions of all documents on this socket."""
+        return self._documents.sessions
 
     def send(self, *messages: Outbound) -> None:
         """Write frames with the address."""

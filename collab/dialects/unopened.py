@@ -51,6 +51,13 @@ class Unopened:
         """Treat a document, known or not, as one that does not open unless its client asks again."""
         self._documents.setdefault(address, _Document()).is_denied = True
 
+    def forget_denied(self) -> bool:
+        """Forget the document that was known first of those that were denied; return whether there was one."""
+        denied = next((address for address, document in self._documents.items() if document.is_denied), None)
+        if denied is not None:
+            del self._documents[denied]
+        return denied is not None
+
     def take(self, address: bytes) -> list[bytes]:
         """Forget a document, and return what was kept for it."""
         document = self._documents.pop(address, None)

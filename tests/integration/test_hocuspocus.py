@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ import pytest
 import structlog
 from pycrdt import Map, Text
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from collab.wire.awareness import Entry, decode_awareness, encode_awareness
 from persistence.database import Database
@@ -162,6 +163,9 @@ async def test_HOC_4_what_comes_without_a_token_is_bounded(database: Database, d
             await client.send(graph, *[bytes((3,))] * 1_001)
             assert (await client.closed())[0] == 4400
         async with HClient.connected(served.hocuspocus_url) as client:
+            for number in range(10):
+                await client.send(f"unknown {number}", auth("admin"))
+                await client.hear()
             for number in range(5):
                 await client.open(f"{graph}\0{number}")
             await client.send(f"{graph}\0last straw", auth("admin"))
@@ -514,3 +518,60 @@ async def test_HOC_5_a_stop_closes_the_socket_with_1012(database: Database, data
         await client.send(graph, sync(UPDATE, entry("last")))
     assert (await client.closed())[0] == 1012
     await connection.__aexit__(None, None, None)
+
+
+async def test_HOC_7_statuses_of_one_document_may_not_pile_up_and_hold_up_no_other(served: Served) -> None:
+    graph, other = await served.create_graph(), await served.create_graph()
+    doc, updates = recorded(3)
+    text = doc.get("text", type=Text)
+    text += "missing"
+    text += "waits"
+    empty = sync(UPDATE, b"\x00\x00")
+    async with HClient.connected(served.hocuspocus_url) as client:
+        await client.open(graph)
+        await client.open(other)
+        for _ in range(6_000):
+            await client.send(other, empty)
+        for _ in range(6_000):
+            assert await client.hear() == Frame(other, SAVED)
+        await client.send(graph, sync(UPDATE, updates[1]))
+        with suppress(ConnectionClosed):
+            for _ in range(5_000):
+                await client.send(graph, empty)
+                await client.send(other, empty)
+        assert (await client.closed())[0] == 4500, "what they wait for would have to be read"
+
+
+async def test_ROOM_8_a_document_opened_while_its_socket_reads_too_slowly_is_queued_nothing(
+    database: Database, database_url: str
+) -> None:
+    doc, updates = recorded(6)
+    entries = doc.get("map", type=Map)
+    for number in range(1_000):
+        entries[f"k{number % 20}"] = f"{number} " + "x" * 10_000
+    async with serving(database, database_url, write_buffer_bytes=20_000) as served:
+        first, second = await served.create_graph(), await served.create_graph()
+        async with (
+            connect(served.hocuspocus_url, max_queue=1, max_size=None, close_timeout=0.1) as socket,
+            HClient.connected(served.hocuspocus_url) as author,
+        ):
+            slow = HClient(socket)
+            await slow.open(first)
+            for graph in (first, second):
+                await author.open(graph)
+            for update in updates:
+                await author.send(first, sync(UPDATE, update))
+            await author.until(first, SAVED)
+            await slow.send(second, auth("admin"), sync(STEP1, EMPTY))
+            await eventually(lambda: metric(served, "hocuspocus_documents"), lambda count: count == 4)
+            for update in updates:
+                await author.send(second, sync(UPDATE, update))
+            copies = {graph: recorded(7)[0] for graph in (first, second)}
+            heard = 0
+            last = {key: entries[key] for key in ("k18", "k19")}
+            while any(copy.get("map", type=Map).get(key) != last[key] for copy in copies.values() for key in last):
+                frame = await slow.hear()
+                if frame.message[:2] in (bytes((0, STEP2)), bytes((0, UPDATE))):
+                    copies[frame.address].apply_update(hclient.payload_of(frame.message))
+                    heard += len(frame.message)
+            assert heard < 15_000_000, "of 20 MB that were written"

@@ -89,8 +89,8 @@ async def attack(served: Served, graph: str, url: str, sound: list[bytes], openi
             await asyncio.gather(*(be_hostile(url, frames) for frames in hostile))
             await witness.edit(["map.set", "alive", number])
             await witness.saved()
-        await other.send(graph, hclient.sync(hclient.UPDATE, b"\x00\x00"))
-        await other.until(graph, hclient.SAVED)
+            await other.send(graph, hclient.sync(hclient.UPDATE, b"\x00\x00"))
+            await other.until(graph, hclient.SAVED)
     async with YClient(served.url(graph)) as late:
         assert (await late.content()).map["alive"] == number
 

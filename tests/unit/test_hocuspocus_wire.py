@@ -113,6 +113,9 @@ def test_HOC_2_and_HOC_4_what_is_kept_is_in_order_and_bounded_apart_for_denied_d
     assert unopened.is_over, "eleven bytes"
     assert len(unopened.take(b"c")) == 2
     unopened.decide(b"a")
+    assert not unopened.forget_denied()
     assert unopened.take(b"a") == [b"1", b"22", b"333"]
+    unopened.deny(b"d")
+    assert unopened.forget_denied()
     assert not unopened
     assert unopened.take(b"never seen") == []
