@@ -72,7 +72,7 @@ class HClient:
     @staticmethod
     @asynccontextmanager
     async def connected(url: str) -> AsyncIterator["HClient"]:
-        async with connect(url, compression=None, max_size=None, ping_interval=None) as socket:
+        async with connect(url, compression=None, max_size=None, ping_interval=None, close_timeout=1) as socket:
             yield HClient(socket)
 
     async def send(self, address: str | bytes, *messages: bytes) -> None:

@@ -566,6 +566,8 @@ async def test_ROOM_8_a_document_opened_while_its_socket_reads_too_slowly_is_que
             await eventually(lambda: metric(served, "hocuspocus_documents"), lambda count: count == 4)
             for update in updates:
                 await author.send(second, sync(UPDATE, update))
+            for _ in updates:
+                await author.until(second, SAVED)
             copies = {graph: recorded(7)[0] for graph in (first, second)}
             heard = 0
             last = {key: entries[key] for key in ("k18", "k19")}
