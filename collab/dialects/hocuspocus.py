@@ -133,6 +133,8 @@ class HocuspocusDialect:
         self._has_version = self._has_version or auth.has_version
         if address == self._left:
             self._left = None
+        if address in self._channels:
+            self._channels[address].hear_token()
         if address in self._deciding:
             self._newer[address] = auth
         elif self._has_room_for(address):
@@ -213,7 +215,7 @@ class HocuspocusDialect:
     def _open(self, address: bytes, auth: hocuspocus.Auth, admission: Admission, room: Room) -> None:
         channel = self._channels.get(address)
         if channel is not None:
-            channel.admit_again(admission, has_version=auth.has_version)
+            channel.admit_again(admission)
             return
         self._report.user_id = self._report.user_id or admission.user_id
         self._report.documents += 1

@@ -119,11 +119,16 @@ class HocuspocusChannel(Channel):
         if not isinstance(self._session.reading, Behind):
             self._write(message)
 
-    def admit_again(self, admission: Admission, *, has_version: bool) -> None:
-        """Go on with the rights that a new token gives."""
-        if not has_version:
-            # So 2.15 comes back to a document that it left without a word; it did not hear what was asked meanwhile.
+    def hear_token(self) -> None:
+        """Expect no answer to what was asked before a further token, which is decided on.
+
+        So 2.15 comes back to a document that it left without a word; it did not hear what was asked meanwhile.
+        """
+        if not self.has_version:
             self._questions.forget()
+
+    def admit_again(self, admission: Admission) -> None:
+        """Go on with the rights that a further token gives."""
         session = self._session
         session.user_id = admission.user_id
         if session.read_only != admission.read_only:

@@ -60,12 +60,15 @@ export class HocuspocusClient extends EditedDocument {
     await until(() => this.provider.synced)
   }
 
+  // On a shared socket, one document only: 2.15 says nothing of it, the others send Close.
   async offline () {
+    if (!this.hasOwnSocket) return this.version === 'h2' ? this.provider.disconnect() : this.provider.detach()
     this.socket.disconnect()
     await until(() => this.socket.status === 'disconnected')
   }
 
   online () {
+    if (!this.hasOwnSocket) return this.version === 'h2' ? this.provider.connect() : this.provider.attach()
     this.socket.connect()
   }
 

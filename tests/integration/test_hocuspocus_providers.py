@@ -91,6 +91,32 @@ async def test_HOC_1_and_HOC_3_many_documents_share_a_socket_and_a_denied_one_ma
     assert [await value(client, "graph") for client in late] == graphs
 
 
+@pytest.mark.parametrize("version", HOCUSPOCUS)
+async def test_HOC_10_a_provider_leaves_one_document_of_a_socket_and_comes_back(
+    served: Served, node: NodeClients, version: Version
+) -> None:
+    graph, other = await served.create_graph(), await served.create_graph()
+    client = await node.open(version, served.ws_url, graph, socket="s")
+    beside = await node.open(version, served.ws_url, other, socket="s")
+    author = await node.open(version, served.ws_url, graph)
+    for one in (client, beside, author):
+        await one.synced()
+        await one.saved()
+    for number in range(3):
+        await client.disconnect()
+        await author.edit(["map.set", f"there {number}", 1])
+        await author.saved()
+        await client.edit(["map.set", f"away {number}", 1])
+        await beside.edit(["map.set", "k", number])
+        await beside.saved()
+        await client.connect()
+        assert await value(client, f"there {number}") == 1
+        assert await value(author, f"away {number}") == 1
+        await client.edit(["map.set", f"back {number}", 1])
+        await client.saved()
+        assert await value(author, f"back {number}") == 1
+
+
 async def test_HOC_1_two_session_aware_providers_of_one_graph_share_a_socket(served: Served, node: NodeClients) -> None:
     graph = await served.create_graph()
     one, two = [await node.open("h4", served.ws_url, graph, socket="s", session_aware=True) for _ in range(2)]
