@@ -32,7 +32,7 @@ test: $(STAMPS)/test ## run all tests, scaled to minutes
 		tests/integration/test_leases.py tests/integration/test_following.py
 
 soak: $(STAMPS)/test ## run the random tests and the faults with full counts (an hour or more)
-	@LAYERCAKE_FAULT_ROUNDS=50 LAYERCAKE_PROPERTY_ROUNDS=5000 $(PYTEST) -q tests/property tests/faults
+	@LAYERCAKE_FAULT_ROUNDS=50 LAYERCAKE_PROPERTY_ROUNDS=5000 LAYERCAKE_FUZZ_FRAMES=6000 $(PYTEST) -q tests/property tests/faults
 
 bench: $(STAMPS)/bench ## measure against the peers (a few minutes)
 	@$(BIN)/python -m bench.quick

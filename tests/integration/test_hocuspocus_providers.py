@@ -191,31 +191,30 @@ async def test_HOC_5_all_come_back_after_a_restart_with_what_they_did_meanwhile(
         assert set((await server.content(graph)).map) == set(clients)
 
 
-async def test_HOC_7_nothing_counts_as_saved_before_its_commit(node: NodeClients, tmp_path: Any) -> None:
+async def test_HOC_7_nothing_counts_as_saved_before_its_commit(tmp_path: Any) -> None:
     async with Server.started(tmp_path) as server:
         graph = await server.create_graph()
-        clients = {version: await node.open(version, server.ws_url, graph) for version in HOCUSPOCUS}
-        witness = await node.open(3, server.ws_url, graph)
-        for client in clients.values():
-            await client.synced()
-            await client.saved()
-        server.freeze_postgres()
-        for version, client in clients.items():
-            await client.edit(["map.set", f"frozen {version}", 1])
-        for version in clients:
-            assert await value(witness, f"frozen {version}") == 1, "others have it all the same"
-        assert [await client.unsynced() for client in clients.values()] == [1, 1, 1]
-        server.thaw_postgres()
-        for version, client in clients.items():
-            await client.saved()
-            await client.edit(["map.set", f"saved {version}", 1])
-            await client.saved()
-        await server.kill()
-        for client in (*clients.values(), witness):
-            await client.leave()
+        async with NodeClients.started() as node:
+            clients = {version: await node.open(version, server.ws_url, graph) for version in HOCUSPOCUS}
+            witness = await node.open(3, server.ws_url, graph)
+            for client in clients.values():
+                await client.synced()
+                await client.saved()
+            server.freeze_postgres()
+            for version, client in clients.items():
+                await client.edit(["map.set", f"frozen {version}", 1])
+            for version in clients:
+                assert await value(witness, f"frozen {version}") == 1, "others have it all the same"
+            assert [await client.unsynced() for client in clients.values()] == [1, 1, 1]
+            server.thaw_postgres()
+            for version, client in clients.items():
+                await client.saved()
+                await client.edit(["map.set", f"saved {version}", 1])
+                await client.saved()
+            await server.kill()
         await server.start()
         expected = {f"{state} {version}" for state in ("frozen", "saved") for version in clients}
-        assert set((await server.content(graph)).map) == expected
+        assert set((await server.content(graph)).map) == expected, "though nobody came back to send it again"
 
 
 @dataclass
