@@ -8,6 +8,17 @@ from websockets.http11 import Request
 
 from auth.policy import Principal
 
+NO_SUCH_GRAPH = "there is no such graph"
+"""What is said of a graph that does not exist, and of one that may not be read: the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """What a handshake tells of where a client comes from: its Host and Origin."""
+
+    host: str | None
+    origin: str | None
+
 
 @dataclass(frozen=True, slots=True)
 class Admission:
@@ -24,7 +35,7 @@ class Admission:
 
 
 class RefusedError(Exception):
-    """A client may not come in; `status` is the answer to its handshake."""
+    """A client may not come in; `status` is the answer to its handshake, if that is what was refused."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -33,7 +44,13 @@ class RefusedError(Exception):
 
 
 class Doorkeeper(Protocol):
-    """Decides on a handshake."""
+    """Decides on a handshake, and on the documents named after it."""
 
     async def admit(self, request: Request) -> Admission:
         """Return who comes in where; raises RefusedError, or StoreUnavailableError if it cannot be known."""
+
+    async def check(self, request: Request) -> Visitor:
+        """Return where a client comes from that names graphs later; raises RefusedError."""
+
+    async def admit_document(self, visitor: Visitor, name: str, token: str) -> Admission:
+        """Return who comes in where, as `admit` does; a graph that cannot be read is refused whatever its name."""

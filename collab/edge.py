@@ -46,6 +46,17 @@ class EdgeSettings(NamedTuple):
     """From this many bytes of outstanding acknowledgements on a client is not read from until half have left."""
     join_timeout_s: float = 40.0
     """How long admission and loading may take together."""
+    authentication_timeout_s: float = 30.0
+    """How long a Hocuspocus client may take until a first token is decided on; then it is closed with 4401."""
+    unopened_bytes: int = 4 * 1024 * 1024
+    """Bytes that a Hocuspocus client may send for documents before they open. Over it, it is not read from while any
+    is decided on, and closed with 4400 otherwise."""
+    unopened_messages: int = 1_000
+    """Messages that it may send for documents before they open, likewise."""
+    socket_documents: int = 100
+    """Documents of one Hocuspocus socket, open or not; one more closes it with 4400."""
+    stateless_bytes: int = 64 * 1024
+    """The largest Hocuspocus stateless message; a larger one closes its connection with 4413."""
     close_timeout_s: float = 5.0
     """How long a client may take to answer a close before its socket is cut."""
     tick_s: float = 5.0
@@ -64,6 +75,8 @@ class ConnectionReport:
     graph_id: UUID | None = None
     user_id: UUID | None = None
     read_only: bool = False
+    documents: int = 0
+    """How many it opened in its time, if it is a Hocuspocus connection."""
     status: int = 101
     close_code: int | None = None
     close_reason: str = ""
@@ -72,6 +85,20 @@ class ConnectionReport:
     sent_bytes: int = 0
     times_behind: int = 0
     duration_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentReport:
+    """What is known of a document on a Hocuspocus connection when it ends."""
+
+    connection_id: str
+    session_id: str
+    graph_id: UUID
+    user_id: UUID
+    read_only: bool
+    code: int | None
+    reason: str
+    duration_s: float
 
 
 class Tended(Protocol):
@@ -116,15 +143,21 @@ class EdgeStatistics:
 
 @dataclass(slots=True)
 class Edge:
-    """The shared part of every connection. `ended` is told of each connection's end, once."""
+    """The shared part of every connection.
+
+    `ended` is told of each connection's end, once, and `left` of each document's on a Hocuspocus connection.
+    """
 
     hub: Hub
     doorkeeper: Doorkeeper
     new_id: Callable[[], str]
     ended: Callable[[ConnectionReport], None]
+    left: Callable[[DocumentReport], None]
     settings: EdgeSettings = field(default_factory=EdgeSettings)
     turns: Turns = field(default_factory=Turns)
     connections: set[Tended] = field(default_factory=set)
+    documents: int = 0
+    """Documents open on Hocuspocus connections."""
     statistics: EdgeStatistics = field(default_factory=EdgeStatistics)
     _addresses: Counter[str] = field(default_factory=Counter)
     _stalled: set[Tended] = field(default_factory=set)
@@ -185,6 +218,11 @@ class Edge:
     def is_crowded(self, address: str) -> bool:
         """Return whether more connections come from `address` than may."""
         return self._addresses[address] > self.settings.connections_per_address
+
+    def document_ended(self, report: DocumentReport) -> None:
+        """Let go of a document on a Hocuspocus connection."""
+        self.documents -= 1
+        self.left(report)
 
     def gone(self, connection: Tended, report: ConnectionReport) -> None:
         """Let go of `connection`, which has ended."""

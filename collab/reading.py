@@ -10,6 +10,8 @@ class Hold(Enum):
 
     JOIN = auto()
     """The client is not in its room yet."""
+    ADMISSION = auto()
+    """More came for documents that are not open than may wait, and it is being decided on one of them."""
     TURN = auto()
     """A large message of it waits for its turn."""
     LOG = auto()

@@ -99,10 +99,8 @@ class Room:
     # -- sessions
 
     def join(self, session: Session) -> None:
-        """Let `session` in: it is asked for what it has, and told who is present and who left."""
+        """Let `session` in. It is told nothing yet."""
         self.sessions.add(session)
-        self.ask(session)
-        self.announcements.tell_missed(session)
 
     def ask(self, session: Session) -> None:
         """Ask `session` for what it has and the room lacks, by a Step1."""

@@ -19,6 +19,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from collab.arrivals import WaitingFullError
+from collab.dialects.hocuspocus import PATHS, HocuspocusDialect
 from collab.dialects.line import Dialect
 from collab.dialects.y import YDialect
 from collab.doorkeeper import RefusedError
@@ -227,7 +228,10 @@ class Connection(asyncio.Protocol):
         self._joining = self._loop.create_task(self._join(request), name=f"join {self._report.connection_id}")
 
     async def _join(self, request: Request) -> None:
-        dialect = YDialect(self, self._edge, self._report)
+        kind: type[HocuspocusDialect | YDialect] = (
+            HocuspocusDialect if request.path.partition("?")[0] in PATHS else YDialect
+        )
+        dialect: Dialect = kind(self, self._edge, self._report)
         try:
             async with asyncio.timeout(self._edge.settings.join_timeout_s):
                 await dialect.admit(request)
@@ -265,12 +269,12 @@ class Connection(asyncio.Protocol):
         self._send_framing()
 
     def _leave(self) -> None:
-        if self._dialect is not None:
-            self._dialect.leave(self._loop.time())
         self._report.duration_s = self._loop.time() - self._opened_at
         goodbye = self._framing.close_rcvd
         if self._report.close_code is None and goodbye is not None:
             self._report.close_code, self._report.close_reason = goodbye.code, goodbye.reason
+        if self._dialect is not None:
+            self._dialect.leave(self._loop.time())
         self._edge.gone(self, self._report)
 
     # -- messages

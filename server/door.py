@@ -1,6 +1,7 @@
 """Who comes in: the answer to a websocket handshake and to an HTTP request, by one policy."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -10,7 +11,7 @@ from websockets.datastructures import MultipleValuesError
 from websockets.http11 import Request
 
 from auth.policy import Action, Principal, Role, may
-from collab.doorkeeper import Admission, RefusedError
+from collab.doorkeeper import NO_SUCH_GRAPH, Admission, RefusedError, Visitor
 from persistence.records import ANONYMOUS_USER_ID
 from server.origin import ForeignRequestError, check_open
 
@@ -63,20 +64,50 @@ class Door:
         one may read), 414 absurd name.
         """
         url = _url(request)
-        host, origin = _single(request, "Host"), _single(request, "Origin")
-        token = _token(request, url.query)
+        visitor, token = _visitor(request), _token(request, url.query)
+        principal = await self._known(visitor, token)
+        return await self._admission(principal, _graph_id_in(url.path))
+
+    async def check(self, request: Request) -> Visitor:
+        """Let a client of the Hocuspocus dialect as far as the door of its documents.
+
+        Raises RefusedError: 400 malformed, 403 foreign page.
+        """
+        visitor = _visitor(request)
+        with suppress(UnauthenticatedError):  # who it is, the token of each document says
+            await self._authenticated(visitor, None)
+        return visitor
+
+    async def admit_document(self, visitor: Visitor, name: str, token: str) -> Admission:
+        """Let a client of the Hocuspocus dialect into the graph called `name`.
+
+        Raises RefusedError: 401 unknown, 404 no such graph (or none one may read), whatever the name.
+        """
+        principal = await self._known(visitor, token)
+        return await self._admission(principal, _graph_id(name))
+
+    async def _known(self, visitor: Visitor, token: str | None) -> Principal:
         try:
-            principal = await self.authenticate(host, origin, token)
+            return await self._authenticated(visitor, token)
         except UnauthenticatedError as error:
             raise RefusedError(401, str(error)) from None
+
+    async def _authenticated(self, visitor: Visitor, token: str | None) -> Principal:
+        try:
+            return await self.authenticate(visitor.host, visitor.origin, token)
         except ForeignRequestError as error:
             raise RefusedError(403, str(error)) from None
-        graph_id = _graph_id(url.path)
+
+    async def _admission(self, principal: Principal, graph_id: UUID) -> Admission:
         role = await self.roles.role_in_graph(principal.id, graph_id)
         principal = replace(principal, role=None if role is None else Role(role))
         if not may(principal, Action.READ):
-            raise RefusedError(404, "there is no such graph")
+            raise RefusedError(404, NO_SUCH_GRAPH)
         return Admission(graph_id, principal, read_only=not may(principal, Action.EDIT))
+
+
+def _visitor(request: Request) -> Visitor:
+    return Visitor(_single(request, "Host"), _single(request, "Origin"))
 
 
 def _url(request: Request) -> SplitResult:
@@ -93,18 +124,22 @@ def _single(request: Request, name: str) -> str | None:
         raise RefusedError(400, f"the header {name} was sent more than once; send one") from None
 
 
-def _graph_id(path: str) -> UUID:
+def _graph_id_in(path: str) -> UUID:
     if not path.startswith(_PREFIX):
-        raise RefusedError(404, "websockets are served at /sync/{graph id}")
+        raise RefusedError(404, "websockets are served at /sync/{graph id} and /hocuspocus")
     name = unquote(path.removeprefix(_PREFIX))
     if len(name) > MAX_NAME_CHARACTERS:
         raise RefusedError(414, f"a graph id is shorter than {MAX_NAME_CHARACTERS} characters")
+    return _graph_id(name)
+
+
+def _graph_id(name: str) -> UUID:
     try:
         graph_id = UUID(name)
     except ValueError:
-        raise RefusedError(404, "there is no such graph") from None
+        raise RefusedError(404, NO_SUCH_GRAPH) from None
     if str(graph_id) != name.lower():
-        raise RefusedError(404, "there is no such graph")
+        raise RefusedError(404, NO_SUCH_GRAPH)
     return graph_id
 
 

@@ -40,6 +40,7 @@ class _Collector(Collector):
         yield _gauge(
             "longest_behind_seconds", "How long the slowest of them has read nothing.", max(behind_s, default=0)
         )
+        yield _gauge("hocuspocus_documents", "Documents open on Hocuspocus connections.", self._edge.documents)
         yield _gauge("tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
 
     def _counters(self) -> Iterable[Metric]:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import structlog
 
-from collab.edge import ConnectionReport, Edge, EdgeSettings
+from collab.edge import ConnectionReport, DocumentReport, Edge, EdgeSettings
 from persistence.bin import BinnedRows
 from persistence.database import Database
 from persistence.events import Events
@@ -56,9 +56,13 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
         connections_per_address=settings.connections_per_address,
         behind_timeout_s=settings.behind_timeout_s,
         tick_s=settings.liveness_tick_s,
+        authentication_timeout_s=settings.authentication_timeout_s,
+        unopened_bytes=settings.unopened_bytes,
+        socket_documents=settings.socket_documents,
+        stateless_bytes=settings.stateless_bytes,
         join_timeout_s=settings.load_timeout_s + settings.database_timeout_s,
     )
-    edge = Edge(node.hub, Door(authenticate, rows), lambda: str(new_id()), _tell_end, edge_settings)
+    edge = Edge(node.hub, Door(authenticate, rows), lambda: str(new_id()), _tell_end, _tell_document_end, edge_settings)
 
     async def after_delete(graph_id: UUID) -> None:
         node.hub.forget_graph(graph_id)
@@ -86,6 +90,7 @@ def _tell_end(report: ConnectionReport) -> None:
         graph=str(report.graph_id) if report.graph_id else None,
         user=str(report.user_id) if report.user_id else None,
         read_only=report.read_only,
+        documents=report.documents,
         status=report.status,
         code=report.close_code,
         reason=report.close_reason,
@@ -93,5 +98,19 @@ def _tell_end(report: ConnectionReport) -> None:
         received_bytes=report.received_bytes,
         sent_bytes=report.sent_bytes,
         times_behind=report.times_behind,
+        duration_s=round(report.duration_s, 3),
+    )
+
+
+def _tell_document_end(report: DocumentReport) -> None:
+    _log.info(
+        "document left",
+        connection=report.connection_id,
+        session=report.session_id,
+        graph=str(report.graph_id),
+        user=str(report.user_id),
+        read_only=report.read_only,
+        code=report.code,
+        reason=report.reason,
         duration_s=round(report.duration_s, 3),
     )

@@ -37,6 +37,14 @@ class Settings(BaseSettings):
     behind_timeout_s: float = Field(60.0, gt=0, description="How long a client that is behind may read nothing.")
     write_buffer_bytes: int = Field(256 * 1024, ge=1024, description="Unsent bytes from which on a client is behind.")
     pending_bytes: int = Field(4 * 1024 * 1024, ge=1, description="Updates a graph holds that wait for others.")
+    authentication_timeout_s: float = Field(
+        30.0, gt=0, description="How long a Hocuspocus client may take until a first token is decided on."
+    )
+    unopened_bytes: int = Field(
+        4 * 1024 * 1024, ge=1, description="What a Hocuspocus client may send for documents before they open."
+    )
+    socket_documents: int = Field(100, ge=1, description="Documents on one Hocuspocus connection.")
+    stateless_bytes: int = Field(64 * 1024, ge=1, description="Largest Hocuspocus stateless message.")
     coalescing_window_s: float = Field(0.005, ge=0, le=1, description="How long changes gather for one broadcast.")
     presence_window_s: float = Field(0.05, ge=0, le=5, description="How long presence gathers in a small room.")
     liveness_tick_s: float = Field(5.0, gt=0, le=5, description="How often connections are looked over.")

@@ -47,6 +47,11 @@ class Channel(ABC):
     def take_update(self, message: sync.Update) -> None:
         """Hand an update to the room and answer it as the dialect does."""
 
+    @property
+    def line_sessions(self) -> Iterable[Session]:
+        """The sessions of all channels on this socket."""
+        return (self.session,)
+
     def enter(self) -> None:
         """Join the room."""
         self._edge.hub.join(self.room, self.session)
@@ -133,9 +138,13 @@ class Channel(ABC):
             self.room.announcements.receive(self.session, message.update, now, is_greeting=greets)
         elif isinstance(message, sync.Step1):
             self._greets_next = not self.session.has_asked
-            self.room.answer_step1(self.session, message.state_vector)
+            self.take_step1(message)
         else:
             self.room.announcements.tell_everyone(self.session)
+
+    def take_step1(self, message: sync.Step1) -> None:
+        """Answer what the client asks for."""
+        self.room.answer_step1(self.session, message.state_vector)
 
     def apply(self, update: bytes) -> bool:
         """Hand an update to the room; return False if this session may not change what it would change."""
@@ -144,9 +153,9 @@ class Channel(ABC):
     def acknowledge(self, answer: Outbound) -> None:
         """Send `answer` once everything that was sent here before is committed."""
         self.room.acknowledge(self.session, answer)
-        if self.session.awaiting_bytes < self._edge.settings.acknowledgement_bytes:
+        if self._awaiting_bytes < self._edge.settings.acknowledgement_bytes:
             return
-        if self.session.unsettled:
+        if any(session.unsettled for session in self.line_sessions):
             # What they wait for would have to come from this client, so it cannot be left unread.
             self._line.close(OVERLOADED, "too many acknowledgements wait for updates that never came")
         else:
@@ -155,5 +164,9 @@ class Channel(ABC):
     def after_sending(self) -> None:
         """Read again if enough acknowledgements have left."""
         reading, limit_bytes = self._line.reading, self._edge.settings.acknowledgement_bytes
-        if Hold.ACKNOWLEDGEMENTS in reading.holds and self.session.awaiting_bytes <= limit_bytes // 2:
+        if Hold.ACKNOWLEDGEMENTS in reading.holds and self._awaiting_bytes <= limit_bytes // 2:
             reading.release(Hold.ACKNOWLEDGEMENTS)
+
+    @property
+    def _awaiting_bytes(self) -> int:
+        return sum([session.awaiting_bytes for session in self.line_sessions])

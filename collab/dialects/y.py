@@ -80,6 +80,16 @@ class YChannel(Channel):
         """The only session of this socket."""
         return self._session
 
+    def enter(self) -> None:
+        """Join the room, ask for what the client has, then tell who is present.
+
+        In this order: what comes straight after the client's own Step1 counts as its greeting, and it repeats at
+        once what it is told of others.
+        """
+        super().enter()
+        self.room.ask(self._session)
+        self.room.announcements.tell_missed(self._session)
+
     def send(self, *messages: Outbound) -> None:
         """Write the frames that all clients of this dialect share."""
         self._line.write(messages[0].frame if len(messages) == 1 else b"".join([one.frame for one in messages]))

@@ -7,13 +7,15 @@ _BINARY = 0x82  # FIN and opcode 2
 
 
 class Outbound:
-    """A message to clients; its frame is serialised once, by the first who is sent it as it is."""
+    """A message to clients; its frame is serialised once, by the first who is sent it so."""
 
-    __slots__ = ("_frame", "payload")
+    __slots__ = ("_address", "_addressed", "_frame", "payload")
 
     def __init__(self, payload: bytes) -> None:
         self.payload = payload
         self._frame: bytes | None = None
+        self._address: bytes | None = None
+        self._addressed = b""
 
     @property
     def frame(self) -> bytes:
@@ -26,6 +28,12 @@ class Outbound:
     def cost_bytes(self) -> int:
         """What it takes while it waits: its size, and 64 bytes more."""
         return len(self.payload) + 64
+
+    def addressed(self, address: bytes) -> bytes:
+        """Return the message behind `address` as one websocket frame."""
+        if address != self._address:  # most clients of a graph have the same one
+            self._address, self._addressed = address, binary_frame(address + self.payload)
+        return self._addressed
 
 
 def binary_frame(payload: bytes) -> bytes:

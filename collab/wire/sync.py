@@ -68,7 +68,7 @@ def messages(frame: bytes) -> Iterator[Message]:
             if kind == SYNC:
                 step = frame[position]
                 content, position = read_bytes(frame, position + 1)
-                yield _sync_message(step, content)
+                yield sync_message(step, content)
             elif kind == AWARENESS:
                 content, position = read_bytes(frame, position)
                 yield Awareness(content)
@@ -83,7 +83,8 @@ def messages(frame: bytes) -> Iterator[Message]:
         raise MalformedError("the message ends early") from None
 
 
-def _sync_message(step: int, content: bytes) -> Step1 | Update:
+def sync_message(step: int, content: bytes) -> Step1 | Update:
+    """Return the message of one step of the sync protocol. Raises MalformedError if there is no such step."""
     if step == STEP1:
         return Step1(content)
     if step in (STEP2, UPDATE):

@@ -1,4 +1,4 @@
-"""Published y-websocket providers in one Node process, driven from Python."""
+"""Published y-websocket and Hocuspocus providers in one Node process, driven from Python."""
 
 import asyncio
 import base64
@@ -17,8 +17,11 @@ WAIT_S = 30
 _LONGEST_LINE_BYTES = 64 * 2**20
 _HERE = Path(__file__).parent
 
-Version = Literal[1, 2, 3]
-VERSIONS: dict[Version, str] = {1: "1.5.4", 2: "2.1.0", 3: "3.1.0"}
+Version = Literal[1, 2, 3, "h2", "h3", "h4"]
+"""A major version of y-websocket, or of the Hocuspocus provider."""
+HOCUSPOCUS: dict[Version, str] = {"h2": "hocuspocus 2.15.3", "h3": "hocuspocus 3.4.4", "h4": "hocuspocus 4.8.0"}
+VERSIONS: dict[Version, str] = {1: "1.5.4", 2: "2.1.0", 3: "3.1.0", **HOCUSPOCUS}
+TOKEN = "admin"
 
 
 class NodeError(Exception):
@@ -57,11 +60,28 @@ class NodeClients:
         finally:
             await clients._end(reader)
 
-    async def open(self, version: Version, url: str, room: str, client_id: int | None = None) -> "NodeClient":
-        """Open a provider of `version`; it connects, and reconnects, by itself."""
+    async def open(
+        self,
+        version: Version,
+        url: str,
+        room: str,
+        client_id: int | None = None,
+        *,
+        is_present: bool = True,
+        socket: str | None = None,
+        token: str = TOKEN,
+        session_aware: bool = False,
+    ) -> "NodeClient":
+        """Open a provider of `version`; it connects, and reconnects, by itself. `url` ends with `/sync`.
+
+        Hocuspocus ones that name the same `socket` share it. y-websocket ones send no token.
+        """
         name = f"{VERSIONS[version]}-{next(self._numbers)}"
         self._closes[name] = asyncio.Queue()
-        await self.call("open", name, version=version, url=url, room=room, client_id=client_id)
+        if version in HOCUSPOCUS:
+            url = url.removesuffix("/sync") + "/hocuspocus"
+        options = {"socket": socket, "token": token, "session_aware": session_aware, "is_present": is_present}
+        await self.call("open", name, version=version, url=url, room=room, client_id=client_id, **options)
         return NodeClient(self, name)
 
     async def call(self, do: str, client: str, **arguments: Any) -> Any:
@@ -170,6 +190,22 @@ class NodeClient:
     async def close_code(self) -> int | None:
         """Wait for the next close of the connection; None when the client closed it."""
         return await self._node.close_code(self.name)
+
+    async def heard(self, kind: str) -> list[Any]:
+        """What was heard of this kind so far: `status`, and of a Hocuspocus provider `authenticated` (the scope),
+        `denied` and `close` (the reason), `stateless` (the payload)."""
+        return [what for heard, what in await self._node.call("heard", self.name) if heard == kind]
+
+    async def unsynced(self) -> int:
+        """How many changes a Hocuspocus provider takes for unsaved."""
+        return int(await self._node.call("unsynced", self.name))
+
+    async def stateless(self, payload: str) -> None:
+        await self._node.call("stateless", self.name, payload=payload)
+
+    async def retry(self, token: str) -> None:
+        """Authenticate again, with another token, on the same socket."""
+        await self._node.call("retry", self.name, token=token)
 
     async def content(self) -> Content:
         found = await self._node.call("content", self.name)

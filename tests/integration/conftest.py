@@ -7,6 +7,7 @@ import pytest
 
 from persistence.database import Database
 from persistence.projection import Projection
+from tests.clients.node import NodeClients
 from tests.conftest import LoopThread
 from tests.faults.harness import Server
 
@@ -34,3 +35,11 @@ async def projection(database: Database) -> AsyncIterator[Projection]:
     opened = Projection(database)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def node() -> AsyncIterator[NodeClients]:
+    """A Node process for published providers, which may complain of nothing they are sent."""
+    async with NodeClients.started() as node:
+        yield node
+        assert node.complaints == [], "a provider was sent a message that it does not understand"

@@ -39,6 +39,14 @@ class Served:
     def url(self, graph_id: UUID | str, token: str | None = "admin") -> str:
         return f"ws://127.0.0.1:{self.port}/sync/{graph_id}" + (f"?token={token}" if token else "")
 
+    @property
+    def ws_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/sync"
+
+    @property
+    def hocuspocus_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/hocuspocus"
+
     def http(self, token: str | None = "admin") -> httpx.AsyncClient:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=20)

@@ -60,6 +60,8 @@ async def first_line(served: Served, request: str) -> str:
         (f"/sync/{NOBODYS_GRAPH}", "host: x\r\nhost: x\r\n"),
         (f"/sync/{NOBODYS_GRAPH}", "host: x\r\norigin: http://x\r\norigin: http://x\r\n"),
         (f"/sync/{NOBODYS_GRAPH}", "host: x\r\nauthorization: Bearer admin\r\nauthorization: Bearer admin\r\n"),
+        ("/hocuspocus", "host: x\r\nhost: x\r\n"),
+        ("/hocuspocus", "host: x\r\norigin: http://x\r\norigin: http://x\r\n"),
     ],
 )
 async def test_DOOR_9_a_malformed_handshake_is_a_bad_request(served: Served, path: str, headers: str) -> None:
@@ -69,6 +71,13 @@ async def test_DOOR_9_a_malformed_handshake_is_a_bad_request(served: Served, pat
 async def test_DOOR_9_is_about_malformed_handshakes_only(served: Served) -> None:
     headers = "host: x\r\norigin: http://x\r\nauthorization: Bearer admin\r\n"
     assert (await handshake(served, f"/sync/{NOBODYS_GRAPH}", headers)).startswith("HTTP/1.1 404")
+
+
+@pytest.mark.parametrize("path", [f"/sync/{NOBODYS_GRAPH}", "/hocuspocus"])
+async def test_DOOR_2_and_HOC_1_no_page_elsewhere_opens_a_socket_of_an_open_server(opened: Served, path: str) -> None:
+    own = f"127.0.0.1:{opened.port}"
+    for headers in (f"host: evil.example:{opened.port}\r\n", f"host: {own}\r\norigin: http://evil.example\r\n"):
+        assert (await handshake(opened, path, headers)).startswith("HTTP/1.1 403")
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -150,6 +150,8 @@ class Client:
 
     def join(self) -> "Client":
         self.room.join(self.session)
+        self.room.ask(self.session)
+        self.room.announcements.tell_missed(self.session)
         self.room.answer_step1(self.session, self.doc.get_state())
         return self
 

@@ -359,6 +359,8 @@ def test_ROOM_8_a_session_that_falls_behind_before_it_asked_gets_everything() ->
     author.push()
     joiner = Client(99, stage.room, stage.clock)
     stage.room.join(joiner.session)
+    stage.room.ask(joiner.session)
+    stage.room.announcements.tell_missed(joiner.session)
     stage.room.fall_behind(joiner.session)
     stage.room.answer_step1(joiner.session, joiner.doc.get_state())
     assert [frame[:2] for frame in joiner.inbox] == [b"\x00\x00"]
