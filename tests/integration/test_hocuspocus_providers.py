@@ -219,9 +219,13 @@ async def test_HOC_7_nothing_counts_as_saved_before_its_commit(tmp_path: Any) ->
 
 @dataclass
 class Silence:
-    """Two clients of each version, one present and one not, alone on their graphs, and when they fell silent."""
+    """Three clients of each version, and when they fell silent.
+
+    One present and one not, alone on their graphs; the third present on a graph with those of the other versions.
+    """
 
     clients: list[NodeClient]
+    together: list[NodeClient]
     statuses: list[list[Any]]
     since: float
 
@@ -232,13 +236,18 @@ class Silence:
             for version in VERSIONS
             for is_present in (True, False)
         ]
+        graph = await server.create_graph()
+        together = [await node.open(version, server.ws_url, graph) for version in VERSIONS]
+        clients += together
         for client in clients:
             await client.synced()
-        return Silence(clients, [await client.heard("status") for client in clients], time.monotonic())
+        return Silence(clients, together, [await client.heard("status") for client in clients], time.monotonic())
 
     async def end(self) -> None:
         await asyncio.sleep(max(self.since + SILENCE_S - time.monotonic(), 0))
         assert [await client.heard("status") for client in self.clients] == self.statuses
+        for client in self.together:
+            assert len(await client.presence()) == len(self.together), "people who do nothing are still seen"
         for client in self.clients:
             await client.edit(["map.set", "k", 1])
             await client.saved()
@@ -254,4 +263,5 @@ def silence(session_loop: LoopThread, live_server: Server) -> Iterator[Silence]:
 
 
 def test_PEER_9_and_HOC_12_silence_drops_nobody(session_loop: LoopThread, silence: Silence) -> None:
+    """PRES-12: nor does anyone vanish; clients take those for gone who do not renew their presence for 30 s."""
     session_loop.run(silence.end())
