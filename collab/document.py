@@ -90,6 +90,11 @@ class LiveDocument:
         """About how much memory the document takes, or more: what was deleted and what merged since counts along."""
         return _MEMORY_LEAST + _MEMORY_PER_BYTE * (self._measured_bytes + self.unmeasured_bytes)
 
+    @property
+    def is_worth_measuring(self) -> bool:
+        """Whether it may have grown by half since: measuring a document that grows takes a share of the time."""
+        return self.unmeasured_bytes > self._measured_bytes // 2
+
     def measure(self) -> None:
         """Make `memory_bytes` as exact as it can be. Raises PoisonedDocumentError if yrs fails."""
         self.difference({})

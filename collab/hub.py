@@ -339,6 +339,8 @@ class Hub:
     def _measure_one(self) -> None:
         """Make the estimate that is most off exact; one at a time, since a large document takes a while."""
         room = max(self._rooms.values(), key=lambda room: room.document.unmeasured_bytes)
+        if not room.document.is_worth_measuring:
+            return
         try:
             room.document.measure()
         except PoisonedDocumentError as error:

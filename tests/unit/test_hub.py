@@ -340,6 +340,27 @@ async def test_HUB_7_what_was_deleted_does_not_count_for_long() -> None:
     await hub.open(UUID(int=4))
 
 
+async def test_HUB_7_a_large_document_is_not_measured_again_before_it_has_grown_by_half() -> None:
+    doc, updates = recorded(5)
+    for number in range(8):
+        doc.get("map", type=Map)[str(number)] = "x" * 120_000
+    store = SlowStore()
+    store.answer.set()
+    hub = Hub(store, HeldLog(), OneNode(), HubSettings(documents_bytes=6_000_000))
+    room, visitor = await hub.open(GRAPH), session()
+    hub.join(room, visitor)
+
+    def unmeasured_after(new: list[bytes]) -> int:
+        for update in new:
+            room.receive_update(visitor, update, 0.0, START)
+        hub.look_over(now=0.0)
+        return room.document.unmeasured_bytes
+
+    assert unmeasured_after(updates[:4]) == 0
+    assert unmeasured_after(updates[4:6]) > 240_000
+    assert unmeasured_after(updates[6:]) == 0
+
+
 async def test_HUB_8_a_room_exists_only_with_its_lease() -> None:
     store, leases = SlowStore(), OneNode()
     store.answer.set()
