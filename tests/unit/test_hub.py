@@ -357,8 +357,8 @@ async def test_HUB_7_a_large_document_is_not_measured_again_before_it_has_grown_
         return room.document.unmeasured_bytes
 
     assert unmeasured_after(updates[:4]) == 0
-    assert unmeasured_after(updates[4:6]) > 240_000
-    assert unmeasured_after(updates[6:]) == 0
+    assert unmeasured_after(updates[4:5]) > 120_000
+    assert unmeasured_after(updates[5:]) == 0
 
 
 async def test_HUB_8_a_room_exists_only_with_its_lease() -> None:
