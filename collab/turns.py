@@ -5,9 +5,16 @@ read brought in, and small edits of others get through between any two.
 """
 
 import asyncio
+import time
 from collections import OrderedDict, deque
 from collections.abc import Hashable
 from typing import Protocol
+
+LONG_TURN_S = 0.005
+"""A turn that took longer is followed by a rest."""
+
+REST_S = 0.01
+"""Time for what others sent meanwhile to be read, and for the window that it went into to be sent."""
 
 
 class Waiting(Protocol):
@@ -48,14 +55,17 @@ class Turns:
         waiting = line.popleft()
         if line:
             self._lines[topic] = line
-        has_more = False
+        loop, has_more = asyncio.get_running_loop(), False
+        started = time.monotonic()  # the loop's clock stands still within a turn
         try:
             has_more = waiting.take_turn()
         finally:
             # Whatever happens in one turn, those behind it get theirs.
             if has_more:
                 self._line_up(waiting)
-            if self._lines:
-                asyncio.get_running_loop().call_soon(self._next)
-            else:
+            if not self._lines:
                 self._free.set()
+            elif time.monotonic() - started > LONG_TURN_S:
+                loop.call_later(REST_S, self._next)
+            else:
+                loop.call_soon(self._next)
