@@ -99,10 +99,14 @@ class HocuspocusDialect:
             channel.fall_behind()
 
     def catch_up(self) -> None:
-        """Send one difference for each document."""
+        """Send one difference for each document, until the client falls behind again; those left are first next time."""
         self._is_behind = False
-        for channel in list(self._channels.values()):
+        for address, channel in list(self._channels.items()):
+            if self._is_behind:
+                return
             channel.catch_up()
+            if address in self._channels:
+                self._channels[address] = self._channels.pop(address)
 
     def leave(self, now: float) -> None:
         """Leave all documents."""
@@ -229,9 +233,9 @@ class HocuspocusDialect:
             self._line, self._edge, self, room, address, admission, has_version=auth.has_version
         )
         frames = self._unopened.take(address)
-        channel.enter()
         if self._is_behind:
             channel.fall_behind()
+        channel.enter()
         for frame in frames:
             self.receive(frame)
 

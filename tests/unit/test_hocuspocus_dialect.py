@@ -1,0 +1,197 @@
+"""HOC-2 to HOC-15: what a socket's documents are sent, and when, on a line that a test reads as slowly as it likes."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+from uuid import UUID
+
+from pycrdt import Text
+from websockets.http11 import Request
+
+from collab.dialects.hocuspocus import HocuspocusDialect
+from collab.doorkeeper import Admission, RefusedError, Visitor
+from collab.edge import BAD_MESSAGE, TOO_LARGE, ConnectionReport, Edge, EdgeSettings
+from collab.hub import Hub, HubSettings
+from collab.reading import Reading
+from collab.wire.awareness import Entry, encode_awareness
+from collab.wire.errors import MalformedError, TooLargeError
+from persistence.records import Operation
+from tests.clients import hclient
+from tests.clients.eventually import eventually
+from tests.clients.hclient import AUTHENTICATED, SAVED, STEP1, STEP2, UPDATE, auth, sync
+from tests.unit.documents import recorded
+from tests.unit.rooms import PERSON, HeldLog, OneNode
+from tests.unit.test_hub import SlowStore
+
+EMPTY = b"\x00"
+
+
+class EagerLog(HeldLog):
+    """A log that commits at once."""
+
+    def append(self, operation: Operation, listener: Any) -> None:
+        super().append(operation, listener)
+        asyncio.get_running_loop().call_soon(self.commit)
+
+    def commit(self, operations: int | None = None) -> None:
+        super().commit(len(self.held))
+
+
+class Doors:
+    """Admits everyone to graphs named by a UUID, once `answer` is set; nobody with the token "wrong"."""
+
+    def __init__(self) -> None:
+        self.answer = asyncio.Event()
+        self.answer.set()
+        self.asked: list[str] = []
+        self.asking = self.most_asking = 0
+
+    async def check(self, request: Request) -> Visitor:
+        return Visitor(None, None)
+
+    async def admit(self, request: Request) -> Admission:
+        raise NotImplementedError
+
+    async def admit_document(self, visitor: Visitor, name: str, token: str) -> Admission:
+        self.asked.append(name)
+        self.asking += 1
+        self.most_asking = max(self.most_asking, self.asking)
+        try:
+            await self.answer.wait()
+        finally:
+            self.asking -= 1
+        if token == "wrong":
+            raise RefusedError(404, "there is no such graph")
+        return Admission(UUID(name), PERSON, read_only=False)
+
+
+class Pipe:
+    """A socket: over `limit_bytes` unread its dialect is behind, until it is read."""
+
+    def __init__(self, edge: Edge, limit_bytes: int = 2**30) -> None:
+        self.dialect = HocuspocusDialect(self, edge, ConnectionReport())
+        self.reading = Reading(cast("asyncio.Transport", self))
+        self.is_read_from = True
+        self.unread: list[bytes] = []
+        self.closed: tuple[int, str] | None = None
+        self._limit_bytes = limit_bytes
+        self._is_behind = False
+
+    async def enter(self) -> "Pipe":
+        await self.dialect.admit(cast("Request", None))
+        self.dialect.enter()
+        return self
+
+    # a Line
+
+    def write(self, frames: bytes) -> None:
+        self.unread.append(frames)
+        if not self._is_behind and self.unread_bytes > self._limit_bytes:
+            self._is_behind = True
+            self.dialect.fall_behind()
+
+    def close(self, code: int, reason: str) -> None:
+        self.closed = self.closed or (code, reason)
+
+    def attempt(self, take: Callable[[], None]) -> None:
+        try:
+            take()
+        except MalformedError as error:
+            self.close(BAD_MESSAGE, str(error))
+        except TooLargeError as error:
+            self.close(TOO_LARGE, str(error))
+
+    # a Transport
+
+    def is_closing(self) -> bool:
+        return self.closed is not None
+
+    def pause_reading(self) -> None:
+        self.is_read_from = False
+
+    def resume_reading(self) -> None:
+        self.is_read_from = True
+
+    # the client
+
+    @property
+    def unread_bytes(self) -> int:
+        return sum(map(len, self.unread))
+
+    def says(self, address: str, *messages: bytes) -> None:
+        for message in messages:
+            self.attempt(lambda frame=hclient.string(address) + message: self.dialect.receive(frame))
+
+    def reads(self) -> list[bytes]:
+        """Read all that was written; what it missed follows."""
+        frames, self.unread = self.unread, []
+        if self._is_behind:
+            self._is_behind = False
+            self.dialect.catch_up()
+        return frames
+
+    async def hears(self, *parts: bytes) -> None:
+        """Wait until all `parts` were written and not read."""
+
+        async def written() -> bytes:
+            return b"".join(self.unread)
+
+        await eventually(written, lambda text: all(part in text for part in parts))
+
+
+def edge_of(doors: Doors, hub: HubSettings = HubSettings(), **settings: Any) -> Edge:  # noqa: B008 - immutable
+    store = SlowStore()
+    store.answer.set()
+    rooms = Hub(store, EagerLog(), OneNode(), hub)
+    return Edge(rooms, doors, lambda: "id", lambda _: None, lambda _: None, EdgeSettings(**settings))
+
+
+def graph(number: int) -> str:
+    return str(UUID(int=number))
+
+
+def written(size: int) -> bytes:
+    """An update that writes so many characters."""
+    doc, updates = recorded(7)
+    text = doc.get("text", type=Text)
+    text += "x" * size
+    return updates[0]
+
+
+async def test_HOC_15_a_socket_that_is_behind_is_sent_one_document_after_another() -> None:
+    size, edge = 100_000, edge_of(Doors())
+    author, slow = await Pipe(edge).enter(), await Pipe(edge, limit_bytes=1_000).enter()
+    for number in range(10):
+        author.says(graph(number), auth("any"), sync(UPDATE, written(size)))
+        await author.hears(hclient.string(graph(number)) + SAVED)
+        slow.says(graph(number), auth("any"))
+        await slow.hears(hclient.string(graph(number)) + AUTHENTICATED)
+        slow.reads()
+    slow.write(b"-" * 2_000)
+    for number in range(10):
+        slow.says(graph(number), sync(STEP1, EMPTY))
+    slow.reads()
+    told: list[str] = []
+    for _ in range(10):
+        assert slow.unread_bytes < 2 * size
+        told += [
+            graph(number)
+            for frame in slow.reads()
+            for number in range(10)
+            if hclient.string(graph(number)) + bytes((0, STEP2)) in frame
+        ]
+    assert sorted(told) == [graph(number) for number in range(10)]
+
+
+async def test_HOC_15_a_document_that_opens_on_a_socket_that_is_behind_waits_for_its_turn() -> None:
+    edge = edge_of(Doors())
+    author, slow = await Pipe(edge).enter(), await Pipe(edge, limit_bytes=1_000).enter()
+    presence = encode_awareness([Entry(5, 1, b'{"a":"' + b"x" * 5_000 + b'"}')])
+    author.says(graph(1), auth("any"), hclient.awareness(presence))
+    await author.hears(AUTHENTICATED)
+    slow.write(b"-" * 2_000)
+    slow.says(graph(1), auth("any"))
+    await slow.hears(AUTHENTICATED)
+    assert slow.unread_bytes < 3_000
+    slow.reads()
+    await slow.hears(b"x" * 5_000)
