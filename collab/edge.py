@@ -46,8 +46,9 @@ class EdgeSettings(NamedTuple):
     """From this many bytes of outstanding acknowledgements on a client is not read from until half have left."""
     join_timeout_s: float = 40.0
     """How long admission and loading may take together."""
-    authentication_timeout_s: float = 30.0
-    """How long a Hocuspocus client may take until a first token is decided on; then it is closed with 4401."""
+    authentication_timeout_s: float = 60.0
+    """How long a Hocuspocus client may have no document open, and none denied or decided on; then it is closed with
+    4504."""
     unopened_bytes: int = 4 * 1024 * 1024
     """Bytes that a Hocuspocus client may send for documents before they open. Over it, it is not read from while any
     is decided on, and closed with 4400 otherwise."""

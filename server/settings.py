@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     write_buffer_bytes: int = Field(256 * 1024, ge=1024, description="Unsent bytes from which on a client is behind.")
     pending_bytes: int = Field(4 * 1024 * 1024, ge=1, description="Updates a graph holds that wait for others.")
     authentication_timeout_s: float = Field(
-        30.0, gt=0, description="How long a Hocuspocus client may take until a first token is decided on."
+        60.0, gt=0, description="How long a Hocuspocus client may take until its first token."
     )
     unopened_bytes: int = Field(
         4 * 1024 * 1024, ge=1, description="What a Hocuspocus client may send for documents before they open."

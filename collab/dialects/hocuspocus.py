@@ -29,8 +29,8 @@ PATHS = ("/hocuspocus", "/hocuspocus/")
 
 _log = structlog.get_logger("layercake.hocuspocus")
 
-_UNAUTHENTICATED = 4401
 _STORE_AWAY = 4503
+_NO_TOKEN = 4504
 _TRY_LATER = 1013
 _NO_PRESENCE = sync.awareness(b"\x00")
 
@@ -175,10 +175,10 @@ class HocuspocusDialect:
         self._deadline = self._loop.call_later(self._edge.settings.authentication_timeout_s, self._expire)
 
     def _expire(self) -> None:
-        if self._deciding:
+        if self._deciding or self._unopened.has_denied:
             self._expect_token()
         else:
-            self._line.close(_UNAUTHENTICATED, "no token came for any document; set `token` in the provider")
+            self._line.close(_NO_TOKEN, "no token came in time for any document; come again")
 
     # -- deciding
 
@@ -214,7 +214,6 @@ class HocuspocusDialect:
             raise RefusedError(404, NO_SUCH_GRAPH) from None
 
     def _decided(self, address: bytes) -> None:
-        self._deadline.cancel()
         del self._deciding[address]
         newer = self._newer.pop(address, None)
         if newer is not None:
@@ -226,6 +225,7 @@ class HocuspocusDialect:
         if channel is not None:
             channel.admit_again(admission)
             return
+        self._deadline.cancel()
         self._report.user_id = self._report.user_id or admission.user_id
         self._report.documents += 1
         self._edge.documents += 1

@@ -35,6 +35,11 @@ class Unopened:
         """Whether documents that nobody was denied hold more than they may."""
         return self._exceeds(is_denied=False, more_bytes=0, more_messages=0)
 
+    @property
+    def has_denied(self) -> bool:
+        """Whether there are documents that the client was denied."""
+        return any(document.is_denied for document in self._documents.values())
+
     def keep(self, address: bytes, frame: bytes) -> None:
         """Keep a message for later; one too many for a denied document is dropped."""
         document = self._documents.setdefault(address, _Document())

@@ -181,7 +181,7 @@ async def test_HOC_4_a_socket_without_a_token_is_closed_in_time(database: Databa
         async with HClient.connected(served.hocuspocus_url) as client:
             await client.send(graph, sync(STEP1, EMPTY))
             code, reason = await client.closed()
-            assert (code, "token" in reason) == (4401, True)
+            assert (code, "token" in reason) == (4504, True)
         async with HClient.connected(served.hocuspocus_url) as client:
             await client.open(graph)
             await asyncio.sleep(0.2)

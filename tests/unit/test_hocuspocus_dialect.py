@@ -195,3 +195,21 @@ async def test_HOC_15_a_document_that_opens_on_a_socket_that_is_behind_waits_for
     assert slow.unread_bytes < 3_000
     slow.reads()
     await slow.hears(b"x" * 5_000)
+
+
+async def test_HOC_4_a_denied_socket_stays_while_one_without_a_token_has_to_come_again() -> None:
+    edge = edge_of(Doors(), authentication_timeout_s=0.01)
+    denied = await Pipe(edge).enter()
+    denied.says(graph(1), auth("wrong"))
+    await denied.hears(hclient.denied("there is no such graph"))
+
+    async def end(pipe: Pipe) -> tuple[int, str] | None:
+        return pipe.closed
+
+    for _ in range(2):
+        silent = await Pipe(edge).enter()
+        silent.says(graph(1), sync(STEP1, EMPTY))
+        assert (await eventually(lambda pipe=silent: end(pipe), bool))[0] == 4504
+    assert denied.closed is None
+    denied.says(graph(1), auth("right"))
+    await denied.hears(AUTHENTICATED)
