@@ -195,7 +195,7 @@ class HocuspocusDialect:
         except WaitingFullError as error:
             self._line.close(OVERLOADED, str(error))
         except FullError as error:
-            self._line.close(_TRY_LATER, str(error))
+            self._refuse_full(address, str(error))
         except StoreUnavailableError as error:
             self._line.close(_STORE_AWAY, str(error))
         except TimeoutError:
@@ -208,8 +208,11 @@ class HocuspocusDialect:
     async def _ask(self, address: bytes, auth: hocuspocus.Auth) -> tuple[Admission, Room]:
         name = hocuspocus.document_name(address)
         admission = await self._edge.doorkeeper.admit_document(self._visitor, name, auth.token)
+        hub = self._edge.hub
         try:
-            return admission, await self._edge.hub.open_for_session(admission.graph_id)
+            if address in self._channels:
+                return admission, await hub.open(admission.graph_id)
+            return admission, await hub.open_for_session(admission.graph_id)
         except NotFoundError:
             raise RefusedError(404, NO_SUCH_GRAPH) from None
 
@@ -244,6 +247,13 @@ class HocuspocusDialect:
             self._end(address, None, reason, self._loop.time())
         self._unopened.deny(address)
         self._write(address, hocuspocus.permission_denied(reason))
+
+    def _refuse_full(self, address: bytes, reason: str) -> None:
+        """Deny a document that is full for the sake of the others; one that is alone comes again with its socket."""
+        if (self._channels.keys() | self._deciding.keys()) - {address}:
+            self._deny(address, reason)
+        else:
+            self._line.close(_TRY_LATER, reason)
 
     # -- ends
 

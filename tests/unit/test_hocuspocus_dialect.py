@@ -213,3 +213,33 @@ async def test_HOC_4_a_denied_socket_stays_while_one_without_a_token_has_to_come
     assert denied.closed is None
     denied.says(graph(1), auth("right"))
     await denied.hears(AUTHENTICATED)
+
+
+async def test_HOC_5_a_full_graph_is_denied_for_the_sake_of_the_others_and_alone_closes_its_socket() -> None:
+    edge = edge_of(Doors(), HubSettings(sessions_per_graph=1))
+    first, both, alone = [await Pipe(edge).enter() for _ in range(3)]
+    first.says(graph(1), auth("any"))
+    await first.hears(AUTHENTICATED)
+    both.says(graph(2), auth("any"))
+    await both.hears(hclient.string(graph(2)) + AUTHENTICATED)
+    both.says(graph(1), auth("any"))
+    await both.hears(hclient.string(graph(1)) + bytes((2, 1)), b"no more may be")
+    both.says(graph(2), sync(UPDATE, written(1)))
+    await both.hears(hclient.string(graph(2)) + SAVED)
+    assert both.closed is None
+    alone.says(graph(1), auth("any"))
+
+    async def end() -> tuple[int, str] | None:
+        return alone.closed
+
+    assert (await eventually(end, bool))[0] == 1013
+
+
+async def test_HOC_11_a_second_token_for_an_open_document_of_a_full_graph_is_taken() -> None:
+    doors = Doors()
+    pipe = await Pipe(edge_of(doors, HubSettings(sessions_per_graph=1))).enter()
+    pipe.says(graph(1), auth("any"))
+    await pipe.hears(AUTHENTICATED)
+    pipe.says(graph(1), auth("another"), auth("wrong"))
+    await pipe.hears(hclient.denied("there is no such graph"))
+    assert (pipe.closed, len(doors.asked)) == (None, 3)
