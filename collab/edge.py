@@ -56,6 +56,12 @@ class EdgeSettings(NamedTuple):
     """Messages that it may send for documents before they open, likewise."""
     socket_documents: int = 100
     """Documents of one Hocuspocus socket, open or not; one more closes it with 4400."""
+    socket_decisions: int = 2
+    """Tokens of one Hocuspocus socket that are decided on at a time, or wait for one of `decisions`; so a socket with
+    many waits for its own."""
+    decisions: int = 4
+    """Tokens of all Hocuspocus sockets that are decided on at a time, first come first served: fewer than the database
+    has connections for requests, so that everything else is let in meanwhile."""
     stateless_bytes: int = 64 * 1024
     """The largest Hocuspocus stateless message; a larger one closes its connection with 4413."""
     close_timeout_s: float = 5.0
@@ -160,12 +166,15 @@ class Edge:
     documents: int = 0
     """Documents open on Hocuspocus connections."""
     statistics: EdgeStatistics = field(default_factory=EdgeStatistics)
+    decisions: asyncio.Semaphore = field(init=False)
+    """Held while a token of a Hocuspocus socket is decided on."""
     _addresses: Counter[str] = field(default_factory=Counter)
     _stalled: set[Tended] = field(default_factory=set)
     _empty: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self._empty.set()
+        self.decisions = asyncio.Semaphore(self.settings.decisions)
 
     async def run(self) -> None:
         """Look after liveness until cancelled."""

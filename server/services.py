@@ -60,6 +60,7 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
         unopened_bytes=settings.unopened_bytes,
         socket_documents=settings.socket_documents,
         stateless_bytes=settings.stateless_bytes,
+        decisions=max(1, settings.database_pool_size // 2),
         join_timeout_s=settings.load_timeout_s + settings.database_timeout_s,
     )
     edge = Edge(node.hub, Door(authenticate, rows), lambda: str(new_id()), _tell_end, _tell_document_end, edge_settings)

@@ -50,6 +50,7 @@ class HocuspocusDialect:
         self._unopened = Unopened(edge.settings.unopened_bytes, edge.settings.unopened_messages)
         self._deciding: dict[bytes, asyncio.Task[None]] = {}
         self._newer: dict[bytes, hocuspocus.Auth] = {}
+        self._decisions = asyncio.Semaphore(edge.settings.socket_decisions)
         self._has_version = self._is_behind = False
         self._left: bytes | None = None
 
@@ -99,7 +100,7 @@ class HocuspocusDialect:
             channel.fall_behind()
 
     def catch_up(self) -> None:
-        """Send one difference for each document, until the client falls behind again; those left are first next time."""
+        """Send one difference for each document, until the client is behind again; those left are first next time."""
         self._is_behind = False
         for address, channel in list(self._channels.items()):
             if self._is_behind:
@@ -207,7 +208,8 @@ class HocuspocusDialect:
 
     async def _ask(self, address: bytes, auth: hocuspocus.Auth) -> tuple[Admission, Room]:
         name = hocuspocus.document_name(address)
-        admission = await self._edge.doorkeeper.admit_document(self._visitor, name, auth.token)
+        async with self._decisions, self._edge.decisions:
+            admission = await self._edge.doorkeeper.admit_document(self._visitor, name, auth.token)
         hub = self._edge.hub
         try:
             if address in self._channels:

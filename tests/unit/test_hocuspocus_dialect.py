@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
@@ -120,7 +121,7 @@ class Pipe:
 
     def says(self, address: str, *messages: bytes) -> None:
         for message in messages:
-            self.attempt(lambda frame=hclient.string(address) + message: self.dialect.receive(frame))
+            self.attempt(partial(self.dialect.receive, hclient.string(address) + message))
 
     def reads(self) -> list[bytes]:
         """Read all that was written; what it missed follows."""
@@ -243,3 +244,22 @@ async def test_HOC_11_a_second_token_for_an_open_document_of_a_full_graph_is_tak
     pipe.says(graph(1), auth("another"), auth("wrong"))
     await pipe.hears(hclient.denied("there is no such graph"))
     assert (pipe.closed, len(doors.asked)) == (None, 3)
+
+
+async def test_HOC_16_a_socket_with_many_tokens_keeps_no_other_waiting() -> None:
+    doors = Doors()
+    edge = edge_of(doors, decisions=3, socket_decisions=2)
+    greedy, modest = await Pipe(edge).enter(), await Pipe(edge).enter()
+    doors.answer.clear()
+    for number in range(1, 51):
+        greedy.says(graph(number), auth("any"))
+    modest.says(graph(99), auth("any"))
+
+    async def asked() -> list[str]:
+        return doors.asked
+
+    assert graph(99) in await eventually(asked, lambda names: len(names) == 3)
+    doors.answer.set()
+    await greedy.hears(*[hclient.string(graph(number)) + AUTHENTICATED for number in range(1, 51)])
+    await modest.hears(AUTHENTICATED)
+    assert doors.most_asking <= 3
