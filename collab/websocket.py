@@ -183,6 +183,17 @@ class Connection(asyncio.Protocol):
         if frames is not None:
             self.write(frames)
 
+    def take_again(self, messages: Sequence[bytes]) -> None:
+        """Process messages before the backlog (`collab.dialects.line.Line`)."""
+        if self._is_refused:
+            return
+        if self._is_in_line:
+            self._backlog.extendleft(reversed(messages))
+            return
+        self._taken_bytes = 0
+        for message in messages:
+            self._on_message(message)
+
     def stop_reading(self) -> None:
         """Take in nothing more from this client."""
         self.reading.hold(Hold.STOP)

@@ -241,8 +241,7 @@ class HocuspocusDialect:
         if self._is_behind:
             channel.fall_behind()
         channel.enter()
-        for frame in frames:
-            self.receive(frame)
+        self._line.take_again(frames)
 
     def _deny(self, address: bytes, reason: str) -> None:
         if address in self._channels:

@@ -1,6 +1,6 @@
 """Where a dialect meets its socket: what each may ask of the other."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Protocol
 
 from websockets.http11 import Request
@@ -23,6 +23,12 @@ class Line(Protocol):
 
     def attempt(self, take: Callable[[], None]) -> None:
         """Call `take`; say goodbye if it raises MalformedError or WaitingFullError."""
+
+    def take_again(self, messages: Sequence[bytes]) -> None:
+        """Have messages that the dialect kept received before all that came since; what takes long takes turns.
+
+        To be called from no `receive`. Nothing is received once the line says goodbye.
+        """
 
 
 class Dialect(Protocol):

@@ -14,6 +14,7 @@ from pycrdt import Map, Text
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from collab.websocket import Connection
 from collab.wire.awareness import Entry, decode_awareness, encode_awareness
 from collab.wire.varuint import read_bytes
 from persistence.database import Database
@@ -482,6 +483,37 @@ async def test_HOC_13_what_was_kept_and_turns_out_malformed_closes_its_connectio
 ) -> None:
     await client.send(await served.create_graph(), sync(UPDATE, nested_arrays(30_000)), auth("admin"))
     assert (await client.closed())[0] == 4400
+
+
+async def test_LIMIT_1_and_HOC_2_of_what_was_kept_nothing_is_taken_after_what_is_too_large(
+    database: Database, database_url: str
+) -> None:
+    async with serving(database, database_url, update_bytes=2_000, stateless_bytes=100) as served:
+        graph = await served.create_graph()
+        for too_large in (sync(UPDATE, entry("k", "x" * 3_000)), hclient.stateless("x" * 101)):
+            async with HClient.connected(served.hocuspocus_url) as client:
+                await client.send(graph, too_large, sync(UPDATE, entry("late")), auth("admin"))
+                assert (await client.closed())[0] == 4413
+        assert await map_of(served, graph) == {}
+
+
+async def test_HOC_2_what_was_kept_takes_turns(database: Database, database_url: str, monkeypatch: Any) -> None:
+    taken: list[int] = []
+    take_turn = Connection.take_turn
+
+    def counted(connection: Connection) -> bool:
+        taken.append(connection._report.messages)
+        return take_turn(connection)
+
+    monkeypatch.setattr(Connection, "take_turn", counted)
+    async with serving(database, database_url) as served:
+        graph = await served.create_graph()
+        async with HClient.connected(served.hocuspocus_url) as client:
+            kept = [entry("k", "x" * 10_000, client_id=number) for number in range(1, 21)]
+            await client.send(graph, *[sync(UPDATE, update) for update in kept], auth("admin"))
+            for _ in kept:
+                await client.until(graph, SAVED)
+    assert len(taken) >= 19, "each has a turn of its own, but those that came in one read with a small one"
 
 
 async def test_HOC_14_and_DOOR_10_a_line_tells_of_each_document_and_one_of_the_connection(served: Served) -> None:

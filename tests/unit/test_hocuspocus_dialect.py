@@ -1,7 +1,7 @@
 """HOC-2 to HOC-15: what a socket's documents are sent, and when, on a line that a test reads as slowly as it likes."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, cast
 from uuid import UUID
@@ -101,6 +101,10 @@ class Pipe:
             self.close(BAD_MESSAGE, str(error))
         except TooLargeError as error:
             self.close(TOO_LARGE, str(error))
+
+    def take_again(self, messages: Sequence[bytes]) -> None:
+        for message in messages:
+            self.attempt(partial(self.dialect.receive, message))
 
     # a Transport
 
