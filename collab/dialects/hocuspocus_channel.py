@@ -123,12 +123,13 @@ class HocuspocusChannel(Channel):
             self._write(message)
 
     def hear_token(self) -> None:
-        """Expect no answer to what was asked before a further token, which is decided on.
+        """Expect no answer to what was asked before a further token if a Step1 follows; the token is decided on.
 
-        So 2.15 comes back to a document that it left without a word; it did not hear what was asked meanwhile.
+        So 2.15 comes back to a document that it left without a word; it did not hear what was asked meanwhile. Without
+        a Step1 it is just a newer token, and the answers are under way.
         """
         if not self.has_version:
-            self._questions.forget()
+            self._questions.doubt()
 
     def admit_again(self, admission: Admission) -> None:
         """Go on with the rights that a further token gives."""

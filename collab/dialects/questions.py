@@ -15,6 +15,7 @@ class Questions:
 
     def __init__(self) -> None:
         self._open: deque[bool] = deque()
+        self._doubtful = 0
 
     @property
     def are_too_many(self) -> bool:
@@ -22,7 +23,13 @@ class Questions:
         return len(self._open) > MAX_OPEN
 
     def ask(self, *, is_counted_on: bool) -> None:
-        """Note a Step1 that goes out."""
+        """Note a Step1 that goes out; the counted ones go out because of the client's own.
+
+        One that the client sends after a token shows that it began anew: what was asked before has no answer.
+        """
+        if is_counted_on:
+            for _ in range(self._doubtful):
+                self.answer()
         self._open.append(is_counted_on)
 
     @property
@@ -34,7 +41,8 @@ class Questions:
         """Note an answer."""
         if self._open:
             self._open.popleft()
+            self._doubtful = max(0, self._doubtful - 1)
 
-    def forget(self) -> None:
-        """Expect no answer to what was asked so far."""
-        self._open.clear()
+    def doubt(self) -> None:
+        """Note that a further token came: what was asked so far may have no answer."""
+        self._doubtful = len(self._open)

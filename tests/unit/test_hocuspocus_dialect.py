@@ -267,3 +267,11 @@ async def test_HOC_16_a_socket_with_many_tokens_keeps_no_other_waiting() -> None
     await greedy.hears(*[hclient.string(graph(number)) + AUTHENTICATED for number in range(1, 51)])
     await modest.hears(AUTHENTICATED)
     assert doors.most_asking <= 3
+
+
+async def test_HOC_7_an_answer_that_comes_after_a_further_token_has_its_status() -> None:
+    pipe = await Pipe(edge_of(Doors())).enter()
+    pipe.says(graph(1), auth("any"))
+    await pipe.hears(AUTHENTICATED)
+    pipe.says(graph(1), sync(STEP1, EMPTY), auth("newer"), sync(STEP2, written(1)))
+    await pipe.hears(SAVED)

@@ -89,9 +89,17 @@ def test_HOC_7_answers_belong_to_questions_in_order() -> None:
         questions.ask(is_counted_on=is_counted_on)
     assert [answer() for _ in range(4)] == [True, False, True, False]
     questions.ask(is_counted_on=False)
-    questions.forget()
+    questions.doubt()
     questions.ask(is_counted_on=True)
-    assert answer()
+    assert answer(), "the client began anew"
+    assert not answer()
+    for is_counted_on in (True, False):
+        questions.ask(is_counted_on=is_counted_on)
+    questions.doubt()
+    questions.ask(is_counted_on=False)
+    assert [answer() for _ in range(2)] == [True, False], "a token alone takes nothing back"
+    questions.ask(is_counted_on=True)
+    assert [answer() for _ in range(2)] == [False, True], "what was asked after the token is answered"
 
 
 def test_HOC_7_a_client_that_answers_nothing_is_bounded() -> None:
