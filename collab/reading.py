@@ -17,7 +17,7 @@ class Hold(Enum):
     LOG = auto()
     """More waits for its commit than the log should hold."""
     UNCOMMITTED = auto()
-    """More of its own large messages waits for its commit than is its share."""
+    """More of its own large messages waits for its commit than is its share, for each of its documents."""
     ACKNOWLEDGEMENTS = auto()
     """It asked for more acknowledgements than may be outstanding."""
     WRITE = auto()

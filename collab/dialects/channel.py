@@ -85,12 +85,12 @@ class Channel(ABC):
         reading, limit_bytes = self._line.reading, self._edge.settings.uncommitted_bytes
         self._uncommitted_bytes += size_bytes
         if self._uncommitted_bytes > limit_bytes:
-            reading.hold(Hold.UNCOMMITTED)
+            reading.hold((Hold.UNCOMMITTED, self))
 
         def committed() -> None:
             self._uncommitted_bytes -= size_bytes
             if self._uncommitted_bytes <= limit_bytes // 2:
-                reading.release(Hold.UNCOMMITTED)
+                reading.release((Hold.UNCOMMITTED, self))
 
         self.room.when_settled(committed)
 

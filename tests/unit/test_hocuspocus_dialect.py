@@ -144,10 +144,15 @@ class Pipe:
         await eventually(written, lambda text: all(part in text for part in parts))
 
 
-def edge_of(doors: Doors, hub: HubSettings = HubSettings(), **settings: Any) -> Edge:  # noqa: B008 - immutable
+def edge_of(
+    doors: Doors,
+    hub: HubSettings = HubSettings(),  # noqa: B008 - immutable
+    log: HeldLog | None = None,
+    **settings: Any,
+) -> Edge:
     store = SlowStore()
     store.answer.set()
-    rooms = Hub(store, EagerLog(), OneNode(), hub)
+    rooms = Hub(store, log or EagerLog(), OneNode(), hub)
     return Edge(rooms, doors, lambda: "id", lambda _: None, lambda _: None, EdgeSettings(**settings))
 
 
@@ -275,3 +280,17 @@ async def test_HOC_7_an_answer_that_comes_after_a_further_token_has_its_status()
     await pipe.hears(AUTHENTICATED)
     pipe.says(graph(1), sync(STEP1, EMPTY), auth("newer"), sync(STEP2, written(1)))
     await pipe.hears(SAVED)
+
+
+async def test_LIMIT_5_a_document_that_is_committed_releases_no_other_of_its_socket() -> None:
+    log = HeldLog()
+    pipe = await Pipe(edge_of(Doors(), log=log, uncommitted_bytes=50_000)).enter()
+    for number in (1, 2):
+        pipe.says(graph(number), auth("any"))
+        await pipe.hears(hclient.string(graph(number)) + AUTHENTICATED)
+        pipe.says(graph(number), sync(UPDATE, written(60_000)))
+    log.commit(1)
+    await pipe.hears(hclient.string(graph(1)) + SAVED)
+    assert not pipe.is_read_from
+    log.commit(1)
+    assert pipe.is_read_from
