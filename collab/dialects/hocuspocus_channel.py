@@ -19,6 +19,7 @@ from collab.wire.varuint import prefixed
 
 _PERMANENT = range(4400, 4500)
 _STEP1 = sync.step1(b"").payload[:2]
+_STEP2 = sync.step2(b"").payload[:2]
 
 
 class Documents(Protocol):
@@ -53,6 +54,7 @@ class HocuspocusChannel(Channel):
         self._documents = documents
         self._prefix = prefixed(address)
         self._questions = Questions()
+        self._owes_question = False
         self._session = Session(edge.new_id(), admission.principal, admission.read_only, self)
 
     @property
@@ -70,6 +72,8 @@ class HocuspocusChannel(Channel):
         for message in messages:
             if message.payload.startswith(_STEP1):
                 self._ask(is_counted_on=False)
+            elif self._owes_question and message.payload.startswith(_STEP2):
+                self._ask_back()
         self._write(*messages)
         self.after_sending()
 
@@ -90,9 +94,11 @@ class HocuspocusChannel(Channel):
         self.room.announcements.tell_missed(self._session)
 
     def take_step1(self, message: sync.Step1) -> None:
-        """Ask the same of the client, whose answer it counts on, then answer."""
-        self._ask(is_counted_on=True)
-        self._write(sync.step1(self.room.document.encoded_state_vector()))
+        """Ask the same of the client, whose answer it counts on, then answer; all at once later if it is behind."""
+        if isinstance(self._session.reading, Behind):
+            self._owes_question = True
+        else:
+            self._ask_back()
         super().take_step1(message)
 
     def take_update(self, message: sync.Update) -> None:
@@ -142,6 +148,11 @@ class HocuspocusChannel(Channel):
             session.read_only = admission.read_only
             if not was_behind:
                 self.catch_up()
+
+    def _ask_back(self) -> None:
+        self._owes_question = False
+        self._ask(is_counted_on=True)
+        self._write(sync.step1(self.room.document.encoded_state_vector()))
 
     def _ask(self, *, is_counted_on: bool) -> None:
         self._questions.ask(is_counted_on=is_counted_on)

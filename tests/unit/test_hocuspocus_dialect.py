@@ -294,3 +294,21 @@ async def test_LIMIT_5_a_document_that_is_committed_releases_no_other_of_its_soc
     assert not pipe.is_read_from
     log.commit(1)
     assert pipe.is_read_from
+
+
+async def test_HOC_6_what_a_client_asks_while_it_is_behind_is_answered_once() -> None:
+    edge = edge_of(Doors())
+    author, slow = await Pipe(edge).enter(), await Pipe(edge, limit_bytes=1_000).enter()
+    for pipe in (author, slow):
+        pipe.says(graph(1), auth("any"))
+        await pipe.hears(AUTHENTICATED)
+    author.says(graph(1), sync(UPDATE, written(100)))
+    await author.hears(SAVED)
+    slow.write(b"-" * 2_000)
+    slow.says(graph(1), *[sync(STEP1, EMPTY)] * 500)
+    assert slow.unread_bytes < 3_000
+    slow.reads()
+    kinds = [frame.partition(hclient.string(graph(1)))[2][:2] for frame in slow.unread]
+    assert kinds == [bytes((0, STEP1)), bytes((0, STEP2))]
+    slow.says(graph(1), sync(STEP2, b"\x00\x00"))
+    await slow.hears(SAVED)
