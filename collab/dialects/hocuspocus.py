@@ -51,7 +51,7 @@ class HocuspocusDialect:
         self._deciding: dict[bytes, asyncio.Task[None]] = {}
         self._newer: dict[bytes, hocuspocus.Auth] = {}
         self._decisions = asyncio.Semaphore(edge.settings.socket_decisions)
-        self._has_version = self._is_behind = False
+        self._has_version = self.is_behind = False
         self._left: bytes | None = None
 
     # -- Dialect
@@ -95,15 +95,15 @@ class HocuspocusDialect:
 
     def fall_behind(self) -> None:
         """Queue nothing more."""
-        self._is_behind = True
+        self.is_behind = True
         for channel in self._channels.values():
             channel.fall_behind()
 
     def catch_up(self) -> None:
         """Send one difference for each document, until the client is behind again; those left are first next time."""
-        self._is_behind = False
+        self.is_behind = False
         for address, channel in list(self._channels.items()):
-            if self._is_behind:
+            if self.is_behind:
                 return
             channel.catch_up()
             if address in self._channels:
@@ -238,7 +238,7 @@ class HocuspocusDialect:
             self._line, self._edge, self, room, address, admission, has_version=auth.has_version
         )
         frames = self._unopened.take(address)
-        if self._is_behind:
+        if self.is_behind:
             channel.fall_behind()
         channel.enter()
         self._line.take_again(frames)

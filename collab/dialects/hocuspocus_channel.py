@@ -25,6 +25,9 @@ _STEP2 = sync.step2(b"").payload[:2]
 class Documents(Protocol):
     """The dialect as its channels see it."""
 
+    is_behind: bool
+    """Whether the client reads too slowly, and all documents are brought up to date later."""
+
     @property
     def sessions(self) -> Iterable[Session]:
         """The sessions of all documents that are open on the socket."""
@@ -148,6 +151,10 @@ class HocuspocusChannel(Channel):
             session.read_only = admission.read_only
             if not was_behind:
                 self.catch_up()
+
+    def _catch_up(self) -> None:
+        if not self._documents.is_behind:  # as it may be again by the time the document is sound
+            super()._catch_up()
 
     def _ask_back(self) -> None:
         self._owes_question = False

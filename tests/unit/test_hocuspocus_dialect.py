@@ -193,6 +193,30 @@ async def test_HOC_15_a_socket_that_is_behind_is_sent_one_document_after_another
     assert sorted(told) == [graph(number) for number in range(10)]
 
 
+async def test_HOC_15_documents_that_are_sound_again_are_brought_up_to_date_one_after_another_too() -> None:
+    size, edge = 100_000, edge_of(Doors())
+    author, slow = await Pipe(edge).enter(), await Pipe(edge, limit_bytes=1_000).enter()
+    addresses = [f"{graph(1)}\0{number}" for number in range(5)]
+    for address in addresses:
+        slow.says(address, auth("any"), sync(STEP1, EMPTY))
+        await slow.hears(hclient.string(address) + bytes((0, STEP2)))
+        slow.reads()
+    slow.write(b"-" * 2_000)
+    author.says(graph(1), auth("any"), sync(UPDATE, written(size)))
+    await author.hears(SAVED)
+    peers = [session.peer for session in slow.dialect.sessions]
+    for peer in peers:
+        peer.pause()
+    slow.reads()
+    for peer in peers:
+        peer.resume()
+    told = b""
+    for _ in addresses:
+        assert slow.unread_bytes < 2 * size
+        told += b"".join(slow.reads())
+    assert all(hclient.string(address) + bytes((0, STEP2)) in told for address in addresses)
+
+
 async def test_HOC_15_a_document_that_opens_on_a_socket_that_is_behind_waits_for_its_turn() -> None:
     edge = edge_of(Doors())
     author, slow = await Pipe(edge).enter(), await Pipe(edge, limit_bytes=1_000).enter()
