@@ -3,10 +3,9 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain
 
 from collab.dialects.line import Line
 from collab.document import PoisonedDocumentError
@@ -60,11 +59,11 @@ class Channel(ABC):
         """Leave the room, once all that came before is handed over."""
         self._when_going(lambda: self._edge.hub.leave(self.room, self.session, now))
 
-    def receive(self, messages: Iterable[sync.Message], size_bytes: int) -> None:
-        """Take the messages of one frame of this size. Raises MalformedError, TooLargeError and WaitingFullError."""
-        self._when_going(lambda: self._take(iter(messages)))
-        if size_bytes > self._edge.settings.direct_bytes:
-            self._bound_uncommitted(size_bytes)
+    def receive(self, message: sync.Message) -> None:
+        """Take a message. Raises MalformedError, TooLargeError and WaitingFullError."""
+        self._when_going(partial(self._take, message))
+        if isinstance(message, sync.Update) and len(message.update) > self._edge.settings.direct_bytes:
+            self._bound_uncommitted(len(message.update))
 
     def pause(self) -> None:
         """Hold what comes, and read no more (`collab.session.Peer`)."""
@@ -108,17 +107,15 @@ class Channel(ABC):
         else:
             self._held.append(act)
 
-    def _take(self, messages: Iterator[sync.Message]) -> None:
-        for message in messages:
-            if self.room.close_code is not None:
-                return
-            try:
-                self._dispatch(message)
-            except PoisonedDocumentError as error:
-                # Whoever is not the author has it taken again, once the document is sound.
-                self._edge.hub.poisoned(self.room, error, self.session)
-                self._when_going(partial(self._take, chain([message], messages)))
-                return
+    def _take(self, message: sync.Message) -> None:
+        if self.room.close_code is not None:
+            return
+        try:
+            self._dispatch(message)
+        except PoisonedDocumentError as error:
+            # Whoever is not the author has it taken again, once the document is sound.
+            self._edge.hub.poisoned(self.room, error, self.session)
+            self._when_going(partial(self._take, message))
 
     def _catch_up(self) -> None:
         try:
