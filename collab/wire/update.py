@@ -20,6 +20,12 @@ MAX_VALUE_DEPTH = 64
 MAX_CLOCK = 2**31 - 1
 """The highest clock of a client: yrs counts in 32 bits."""
 
+MAX_PIECES = 100
+"""Into how many pieces an update with gaps may fall: each is a transaction of yrs and a row of the log.
+
+A store that lost a few updates leaves as many gaps. Measured: 2.5 ms, and 33 ms in a document of 10,000 clients.
+"""
+
 _GC, _SKIP = 0, 10
 
 

@@ -11,7 +11,10 @@ from collab.document import PoisonedDocumentError
 from collab.outbox import merge
 from collab.room import Limits
 from collab.wire import sync
+from collab.wire.errors import MalformedError
+from collab.wire.update import MAX_PIECES
 from persistence.ports import Refusal
+from tests.unit.documents import with_gaps
 from tests.unit.rooms import Client, Stage
 
 
@@ -162,6 +165,18 @@ def test_ROOM_5_an_update_with_a_gap_is_taken_apart_and_waits_in_part() -> None:
     stage.calm(author, other)
     assert author.echoes == [b"all"]
     assert content(other) == dict.fromkeys("abcd", "x")
+
+
+def test_WIRE_7_an_update_falls_into_a_bounded_number_of_pieces_unless_it_is_stored() -> None:
+    stage = Stage()
+    client = stage.client()
+    client.push(with_gaps(MAX_PIECES - 1))
+    assert len(stage.room.document.state_vector) == MAX_PIECES - 1
+    with pytest.raises(MalformedError, match="101 pieces; at most 100"):
+        client.push(with_gaps(MAX_PIECES, first=200_000))
+    assert len(stage.room.document.state_vector) == len(stage.log.held) == MAX_PIECES - 1, "nothing of it is taken"
+    stored = Stage(stored=(with_gaps(MAX_PIECES, first=200_000),))
+    assert len(stored.room.document.state_vector) == MAX_PIECES
 
 
 def test_ROOM_5_whoever_sends_a_waiting_update_again_is_not_told_it_is_saved_either() -> None:
