@@ -16,6 +16,12 @@ from collab.wire.errors import MalformedError, TooLargeError
 from collab.wire.state_vector import StateVector, decode_state_vector, encode_state_vector
 from collab.wire.update import Item, Shape, walk
 
+MAX_CLIENTS = 50_000
+"""From so many Yjs client ids on a document takes in no further one; each tab that edits has a new one.
+
+yrs goes through all of them with every edit. Measured: 0.01 ms at 10 clients, 0.2 ms at 10,000, 2 ms at 50,000.
+"""
+
 _MEMORY_PER_BYTE = 18
 """Measured with yrs 0.28 on graphs of many small maps: memory per byte of their encoded state."""
 
@@ -109,6 +115,24 @@ class LiveDocument:
                 self.measure()
             if self._size_bytes(update) > limit_bytes:
                 raise TooLargeError("a document", self._size_bytes(update), limit_bytes)
+
+    def check_clients(self, shape: Shape) -> None:
+        """Raise TooLargeError if an update of this `shape` would bring the document more clients than MAX_CLIENTS.
+
+        What it knows already is always taken, however many clients that is of.
+        """
+        new = sum(client not in self.state_vector for client in shape.struct_ends)
+        if new and (clients := len(self.state_vector) + new) > MAX_CLIENTS:
+            raise TooLargeError("a document", clients, MAX_CLIENTS, "clients")
+
+    def known_of(self, state_vector: bytes) -> StateVector:
+        """Return what of the document someone with this encoded state vector knows.
+
+        Raises MalformedError if it is none, TooLargeError if it has more clients than a document may.
+        """
+        known = self.state_vector
+        claimed = decode_state_vector(state_vector, max(MAX_CLIENTS, len(known)))
+        return {client: min(clock, known[client]) for client, clock in claimed.items() if client in known}
 
     def _size_bytes(self, update: bytes) -> int:
         return self._measured_bytes + self.unmeasured_bytes + len(update)

@@ -19,7 +19,7 @@ from collab.session import Awaiting, Behind, Live, Session
 from collab.wire import sync
 from collab.wire.errors import MalformedError, TooLargeError
 from collab.wire.frames import Outbound
-from collab.wire.state_vector import StateVector, decode_state_vector
+from collab.wire.state_vector import StateVector
 from collab.wire.update import MAX_PIECES, Shape, pieces, walk
 from persistence.ports import OperationLog, Refusal
 from persistence.records import NewEvent, Operation
@@ -113,7 +113,7 @@ class Room:
 
     def answer_step1(self, session: Session, state_vector: bytes) -> None:
         """Send `session` what it lacks: at once, or after the commit of it all if it may only read."""
-        known = decode_state_vector(state_vector)
+        known = self.document.known_of(state_vector)
         session.has_asked = True
         if isinstance(session.reading, Behind):
             session.reading = Behind(known)
@@ -158,6 +158,7 @@ class Room:
         shape = walk(update)
         if session.read_only:
             return self.document.contains(update, shape)
+        self.document.check_clients(shape)
         self.document.check_size(update, shape, self._limits.document_bytes)
         if shape.has_gaps:
             for piece in _few_pieces(update):
