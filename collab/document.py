@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pycrdt import Doc
 
 from collab.nesting import Nesting
-from collab.wire.deletions import covers, deleted_ranges
+from collab.wire.deletions import Ranges, covers, deleted_ranges
 from collab.wire.errors import MalformedError, TooLargeError
 from collab.wire.state_vector import StateVector, decode_state_vector, encode_state_vector
 from collab.wire.update import Item, Shape, walk
@@ -73,6 +73,7 @@ class LiveDocument:
         self._emitted: list[bytes] = []
         self._nesting: Nesting | None = None
         self._whole: bytes | None = None
+        self._deleted: Ranges | None = None
         self._observe()
 
     def load(self, updates: Sequence[bytes]) -> None:
@@ -88,7 +89,7 @@ class LiveDocument:
         except BaseException as error:
             raise _poisoned(None, error) from error
         self._emitted.clear()
-        self._whole = self._nesting = None
+        self._whole = self._deleted = self._nesting = None
         self.unmeasured_bytes += sum(map(len, updates))
 
     @property
@@ -161,12 +162,13 @@ class LiveDocument:
         """
         if self.lacks(shape):
             return False
-        known = self.state_vector
         deletions = deleted_ranges(update, shape.deletions_at)
         if not deletions:
             return True
-        own = self.difference(known)
-        return covers(deleted_ranges(own, walk(own).deletions_at), deletions)
+        if self._deleted is None:
+            own = self.difference(self.state_vector)
+            self._deleted = deleted_ranges(own, walk(own).deletions_at)
+        return covers(self._deleted, deletions)
 
     def apply(self, update: bytes, shape: Shape) -> Applied:
         """Apply an update without gaps that waits for nothing.
@@ -235,7 +237,7 @@ class LiveDocument:
             raise _poisoned(update, error) from error
         if not self._emitted:
             return None
-        self._whole = None
+        self._whole = self._deleted = None
         return self._emitted.pop()
 
     def _took_in(self, change: bytes | None, ends: StateVector) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from pycrdt import Doc, Map, Text
 
 from collab.arrivals import WaitingFullError
-from collab.document import MAX_CLIENTS, PoisonedDocumentError
+from collab.document import MAX_CLIENTS, LiveDocument, PoisonedDocumentError
 from collab.outbox import merge
 from collab.room import Limits
 from collab.session import Behind
@@ -344,6 +344,28 @@ def test_ROOM_7_a_deletion_is_refused_too_unless_it_is_known() -> None:
     del viewer.doc.get("map", type=Map)["b"]
     viewer.push(viewer.doc.get_update())
     assert viewer.denials == 2
+
+
+def test_ROOM_7_deletions_are_compared_without_encoding_the_document_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage()
+    viewer, other = stage.client(read_only=True), stage.client()
+    for key in "abc":
+        write(other, key)
+    del other.doc.get("map", type=Map)["b"]
+    other.push()
+    stage.calm(viewer, other)
+    encoded: list[object] = []
+    difference = LiveDocument.difference
+    monkeypatch.setattr(LiveDocument, "difference", lambda *known: encoded.append(known) or difference(*known))
+    own = viewer.doc.get_update(viewer.doc.get_state())
+    viewer.push(own, own, own)
+    assert (viewer.denials, len(encoded)) == (0, 1)
+    del other.doc.get("map", type=Map)["c"]
+    [deletion] = other.take_edits()
+    viewer.push(deletion)
+    other.push(deletion)
+    viewer.push(deletion, own)
+    assert (viewer.denials, len(encoded)) == (1, 2), "once more after an edit"
 
 
 def test_ROOM_8_a_slow_session_is_queued_nothing_and_catches_up_with_one_difference() -> None:
