@@ -17,10 +17,10 @@ from collab.document import LiveDocument
 from collab.outbox import AfterCommit, Outbox
 from collab.session import Awaiting, Behind, Live, Session
 from collab.wire import sync
-from collab.wire.errors import TooLargeError
+from collab.wire.errors import MalformedError, TooLargeError
 from collab.wire.frames import Outbound
-from collab.wire.state_vector import StateVector, decode_state_vector
-from collab.wire.update import Shape, pieces, walk
+from collab.wire.state_vector import StateVector
+from collab.wire.update import MAX_PIECES, Shape, pieces, walk
 from persistence.ports import OperationLog, Refusal
 from persistence.records import NewEvent, Operation
 
@@ -113,7 +113,7 @@ class Room:
 
     def answer_step1(self, session: Session, state_vector: bytes) -> None:
         """Send `session` what it lacks: at once, or after the commit of it all if it may only read."""
-        known = decode_state_vector(state_vector)
+        known = self.document.known_of(state_vector)
         session.has_asked = True
         if isinstance(session.reading, Behind):
             session.reading = Behind(known)
@@ -158,9 +158,10 @@ class Room:
         shape = walk(update)
         if session.read_only:
             return self.document.contains(update, shape)
+        self.document.check_clients(shape)
         self.document.check_size(update, shape, self._limits.document_bytes)
         if shape.has_gaps:
-            for piece in pieces(update):
+            for piece in _few_pieces(update):
                 self._receive(session, piece, walk(piece), now, received_at)
         else:
             self._receive(session, update, shape, now, received_at)
@@ -366,3 +367,10 @@ class Room:
     def _send(self, session: Session, message: Outbound) -> None:
         if isinstance(session.reading, Live) and session in self.sessions:
             session.peer.send(message)
+
+
+def _few_pieces(update: bytes) -> list[bytes]:
+    parts = pieces(update)
+    if len(parts) > MAX_PIECES:
+        raise MalformedError(f"the update falls into {len(parts)} pieces; at most {MAX_PIECES} are taken")
+    return parts
