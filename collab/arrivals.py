@@ -8,7 +8,7 @@ from collections.abc import Callable, Container
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from collab.document import Applied, LiveDocument, Missing
+from collab.document import Applied, LiveDocument, Missing, PoisonedDocumentError
 from collab.wire.errors import MalformedError
 from collab.wire.update import Shape
 
@@ -78,7 +78,7 @@ class Arrivals:
                     raise WaitingFullError
                 self._wait(update, shape, missing)
             return []
-        arrivals = [Arrival(update, self._document.apply(update, shape))]
+        arrivals = [self._apply(update, shape)]
         if self._waiting:
             for arrival in arrivals:  # it grows with those that are set free
                 for client in arrival.applied.before:
@@ -106,7 +106,15 @@ class Arrivals:
             del self._waiting[update]
             self._bytes -= len(update)
             try:
-                free.append(Arrival(update, self._document.apply(update, shape)))
+                free.append(self._apply(update, shape))
             except MalformedError as error:
                 self._on_refused(update, error)  # as its sender could not be told before; it stays unsaved
         return free
+
+    def _apply(self, update: bytes, shape: Shape) -> Arrival:
+        try:
+            return Arrival(update, self._document.apply(update, shape))
+        except (MalformedError, PoisonedDocumentError):
+            raise
+        except Exception as error:  # whatever it is, nobody can tell how far it came
+            raise PoisonedDocumentError(update, error) from error

@@ -102,10 +102,11 @@ class Loading:
         return applied
 
     def _refuse_waiting(self, update: bytes, error: MalformedError) -> None:
-        id_ = self._ids[update]
+        id_ = self._ids.get(update)
         if id_ in self._split:
             raise PoisonedDocumentError(update, error)
-        self.refused[id_] = str(error)
+        if id_ is not None:  # else it came to the live document, and the next load leaves it out
+            self.refused[id_] = str(error)
 
 
 def rows_of(chunks: Sequence[DocumentChunk]) -> Iterator[Row]:

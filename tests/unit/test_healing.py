@@ -10,14 +10,14 @@ from uuid import UUID
 import pytest
 from pycrdt import Map
 
-from collab.document import PoisonedDocumentError
+from collab.document import Applied, LiveDocument, PoisonedDocumentError
 from collab.hub import SERVED_ELSEWHERE, Hub, HubSettings
 from collab.room import Room
-from collab.wire.update import walk
+from collab.wire.update import Shape, walk
 from persistence.errors import NotFoundError, StoreUnavailableError
 from persistence.ports import DocumentChunk
 from persistence.records import Operation
-from tests.unit.documents import panic_on, recorded
+from tests.unit.documents import KILLERS, SETS_FREE, panic_on, recorded
 from tests.unit.rooms import GRAPH, START, USER, Client, Clock, HeldLog, OneNode
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -331,3 +331,35 @@ async def test_QUAR_4_what_fails_only_when_it_is_read_is_found_and_its_author_cu
     assert scene.writer.closed is None
     assert scene.author.closed is not None
     assert scene.author.closed[0] == 4400
+
+
+async def test_QUAR_4_one_that_came_early_and_is_refused_at_its_turn_takes_nobody_elses_edit_with_it() -> None:
+    scene = await Scene().begin()
+    scene.author.push(KILLERS["bomb that waits"])
+    scene.writer.push(SETS_FREE)
+    await scene.calm()
+    assert scene.writer.closed is None
+    assert [operation.update for operation in scene.log.stored] == [KILLERS["bomb that waits"], SETS_FREE]
+    assert scene.room.document.state_vector == {16: 30}
+
+
+async def test_QUAR_8_nothing_is_applied_and_not_stored_whatever_fails_at_one_that_was_set_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = await Scene().begin()
+    first, second = write(scene.author, "first"), write(scene.author, "second")
+    scene.author.push(second)
+    scene.log.commit()
+    apply = LiveDocument.apply
+
+    def fail(document: LiveDocument, update: bytes, shape: Shape) -> Applied:
+        if update == second:
+            raise KeyError(second)
+        return apply(document, update, shape)
+
+    monkeypatch.setattr(LiveDocument, "apply", fail)
+    scene.writer.push(first)
+    assert (scene.author.closed is None, scene.writer.closed) == (False, None)
+    await scene.calm()
+    assert scene.live() == {"first": "x"}
+    assert [operation.update for operation in scene.log.stored] == [second, first]
