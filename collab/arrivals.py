@@ -31,7 +31,7 @@ class Arrival(NamedTuple):
 
 
 class Arrivals:
-    """The way into one document. `banned` are updates it once failed on.
+    """The way into one document. `banned` are updates it once failed on; those that are stored are tried again.
 
     `on_refused` hears of what waited and, as was seen at its turn, may not touch the document.
     """
@@ -69,8 +69,7 @@ class Arrivals:
         document, WaitingFullError if it would have to wait and too many do (unless it `is_stored`), and
         PoisonedDocumentError if the document is lost.
         """
-        if update in self._banned:
-            raise MalformedError("the document failed on this update before")
+        self._check_ban(update, is_stored=is_stored)
         missing = self._document.missing(shape)
         if missing is not None:
             if update not in self._waiting:
@@ -82,8 +81,12 @@ class Arrivals:
         if self._waiting:
             for arrival in arrivals:  # it grows with those that are set free
                 for client in arrival.applied.before:
-                    arrivals += self._set_free(client)
+                    arrivals += self._set_free(client, is_stored=is_stored)
         return arrivals
+
+    def _check_ban(self, update: bytes, *, is_stored: bool) -> None:
+        if not is_stored and update in self._banned:
+            raise MalformedError("the document failed on this update before")
 
     def _is_full_for(self, update: bytes) -> bool:
         return self._bytes + len(update) > self._limit_bytes or len(self._waiting) >= MAX_WAITING
@@ -93,7 +96,7 @@ class Arrivals:
         self._bytes += len(update)
         heappush(self._under.setdefault(missing.client, []), (missing.clock, update))
 
-    def _set_free(self, client: int) -> list[Arrival]:
+    def _set_free(self, client: int, *, is_stored: bool) -> list[Arrival]:
         free = []
         line = self._under.get(client, [])
         while line and line[0][0] <= self._document.state_vector[client]:
@@ -106,6 +109,7 @@ class Arrivals:
             del self._waiting[update]
             self._bytes -= len(update)
             try:
+                self._check_ban(update, is_stored=is_stored)
                 free.append(self._apply(update, shape))
             except MalformedError as error:
                 self._on_refused(update, error)  # as its sender could not be told before; it stays unsaved

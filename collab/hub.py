@@ -13,6 +13,7 @@ from uuid import UUID
 
 import structlog
 
+from collab.bans import Bans
 from collab.document import PoisonedDocumentError
 from collab.healing import POISON, Run, SoundDocuments, heal, run_here
 from collab.room import Limits, Room
@@ -96,8 +97,8 @@ class Hub:
         self._idle_since: dict[UUID, float] = {}
         self._given_up: dict[UUID, list[Room]] = {}
         self._forgotten: set[UUID] = set()
-        self._banned: dict[bytes, None] = {}
-        self._documents = SoundDocuments(store, settings.room.waiting_bytes, self._banned, self._ban, run)
+        self._bans = Bans(settings.banned_bytes)
+        self._documents = SoundDocuments(store, settings.room.waiting_bytes, self._bans, run)
         self._holds: Counter[Room] = Counter()
         self._leases = leases
         leases.when_lost(self._lose)
@@ -175,14 +176,14 @@ class Hub:
     def poisoned(self, room: Room, error: PoisonedDocumentError, sender: Session | None = None) -> None:
         """Heal a room whose document failed: it is loaded again while its sessions, but for the author, wait.
 
-        The update it failed on is not applied again while this process lives. `sender` is whose message was
+        The update it failed on is not taken in this graph again while this process lives. `sender` is whose message was
         processed. If the document cannot be loaded again, the room is given up.
         """
         if self.live(room.graph_id) is not room:
             return
         self.statistics.poisoned += 1
         if error.update is not None:
-            self._ban(error.update)
+            self._bans.add(room.graph_id, error.update)
         authors = room.authors(error.update, sender)
         self._reload(room)
         for session in list(authors):
@@ -193,7 +194,7 @@ class Hub:
 
         Raises what `open` does.
         """
-        self._banned.pop(update, None)
+        self._bans.lift(graph_id, update)
         self._reload(await self.open(graph_id))
         await self.open(graph_id)
 
@@ -355,11 +356,6 @@ class Hub:
         room = self._rooms.get(graph_id)
         if room is not None:
             self.discard(room, SERVED_ELSEWHERE, "another server serves this graph now; come again")
-
-    def _ban(self, update: bytes) -> None:
-        self._banned[update] = None
-        while sum(len(banned) + 1_000 for banned in self._banned) > self._settings.banned_bytes:
-            del self._banned[next(iter(self._banned))]
 
     def _settled(self, room: Room) -> None:
         rooms = self._given_up[room.graph_id]
