@@ -155,7 +155,7 @@ async def heal(room: Room, documents: SoundDocuments) -> None:
             return
         if room.appended == appended:  # else the server edited meanwhile
             break
-    room.go_on(whole.document, whole.arrivals, asyncio.get_running_loop().time())
     for session in list(room.sessions):
         if session.id in whole.sessions:
             session.peer.close(POISON, "the document failed on an update of this client's")
+    room.go_on(whole.document, whole.arrivals, asyncio.get_running_loop().time())

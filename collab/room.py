@@ -200,7 +200,8 @@ class Room:
         known = self.document.state_vector
         self.document, self._arrivals = document, arrivals
         self._outbox.add(document.difference(known), None, {one: known.get(one, 0) for one in document.state_vector})
-        self._settle(tuple(update for update in self._waiters if update not in arrivals))
+        came = (update for update in self._waiters if update not in arrivals and not document.lacks(walk(update)))
+        self._settle(tuple(came))  # what was left out, now or before, is never acknowledged
         self._schedule_flush(now)
 
     def authors(self, update: bytes | None, sender: Session | None) -> set[Session]:

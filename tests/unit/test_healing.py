@@ -13,6 +13,7 @@ from pycrdt import Map
 from collab.document import Applied, LiveDocument, PoisonedDocumentError
 from collab.hub import SERVED_ELSEWHERE, Hub, HubSettings
 from collab.room import Room
+from collab.wire.frames import Outbound
 from collab.wire.update import Shape, walk
 from persistence.errors import NotFoundError, StoreUnavailableError
 from persistence.ports import DocumentChunk
@@ -65,6 +66,12 @@ class Visitor(Client):
 
     hub: Hub = field(kw_only=True)
     held: list[bytes] = field(default_factory=list)
+    sent_after_close: list[bytes] = field(default_factory=list)
+
+    def send(self, *messages: Outbound) -> None:
+        super().send(*messages)
+        if self.closed is not None:
+            self.sent_after_close += [message.payload for message in messages]
 
     def push(self, *updates: bytes) -> None:
         if self.closed:
@@ -387,9 +394,7 @@ async def test_QUAR_12_a_row_is_left_out_only_if_the_document_of_its_graph_fails
     assert (scene.live(), scene.store.quarantined) == ({"key": "x"}, {})
 
 
-async def test_QUAR_4_a_row_in_pieces_of_which_one_is_refused_late_does_not_bring_down_a_live_document() -> (
-    None
-):
+async def test_QUAR_4_a_row_in_pieces_of_which_one_is_refused_late_does_not_bring_down_a_live_document() -> None:
     """Such rows are of older versions; what set the piece free is stored, and the next load leaves the row out."""
     scene = await Scene().begin()
     letter = b"\x04\x01\x01t\x01a"
@@ -400,3 +405,21 @@ async def test_QUAR_4_a_row_in_pieces_of_which_one_is_refused_late_does_not_brin
     await scene.calm()
     assert scene.hub.statistics.poisoned == 0
     assert [operation.update for operation in scene.log.stored] == [with_gap, SETS_FREE]
+
+
+async def test_ROOM_5_what_healing_leaves_out_is_never_acknowledged() -> None:
+    scene = await Scene().begin()
+    second = scene.visitor(4)
+    for visitor in (scene.author, second):  # whose row it is, and one who sent the same
+        visitor.push(KILLERS["bomb that waits"])
+        visitor.ask_saved(b"token")
+    scene.writer.push(SETS_FREE)
+    scene.log.commit()
+    scene.hub.poisoned(scene.room, PoisonedDocumentError(None, "test"))
+    await scene.calm()
+    assert list(scene.store.quarantined) == [1]
+    for visitor in (scene.author, second):
+        visitor.read()
+        assert visitor.echoes == []
+    assert scene.author.closed is not None
+    assert [payload for payload in scene.author.sent_after_close if payload[0] == 0x66] == []
