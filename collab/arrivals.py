@@ -4,7 +4,7 @@ Waiting updates are listed under the first thing they miss, so an update looks o
 may set free.
 """
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -67,7 +67,7 @@ class Arrivals:
 
         Nothing is returned if it has to wait itself. Raises MalformedError if it may not touch the
         document, WaitingFullError if it would have to wait and too many do (unless it `is_stored`), and
-        PoisonedDocumentError if the document is lost.
+        PoisonedDocumentError if the document is lost; its state vector is as before then.
         """
         self._check_ban(update, is_stored=is_stored)
         missing = self._document.missing(shape)
@@ -78,11 +78,19 @@ class Arrivals:
                 self._wait(update, shape, missing)
             return []
         arrivals = [self._apply(update, shape)]
-        if self._waiting:
-            for arrival in arrivals:  # it grows with those that are set free
+        try:
+            for arrival in arrivals if self._waiting else ():  # it grows with those that are set free
                 for client in arrival.applied.before:
-                    arrivals += self._set_free(client, is_stored=is_stored)
+                    self._set_free(client, arrivals, is_stored=is_stored)
+        except PoisonedDocumentError:
+            self._take_back(arrivals)
+            raise
         return arrivals
+
+    def _take_back(self, arrivals: Sequence[Arrival]) -> None:
+        """Let the state vector say what was there before: nobody will be handed these."""
+        for arrival in reversed(arrivals):
+            self._document.state_vector.update(arrival.applied.before)
 
     def _check_ban(self, update: bytes, *, is_stored: bool) -> None:
         if not is_stored and update in self._banned:
@@ -96,8 +104,7 @@ class Arrivals:
         self._bytes += len(update)
         heappush(self._under.setdefault(missing.client, []), (missing.clock, update))
 
-    def _set_free(self, client: int, *, is_stored: bool) -> list[Arrival]:
-        free = []
+    def _set_free(self, client: int, arrivals: list[Arrival], *, is_stored: bool) -> None:
         line = self._under.get(client, [])
         while line and line[0][0] <= self._document.state_vector[client]:
             _, update = heappop(line)
@@ -110,10 +117,9 @@ class Arrivals:
             self._bytes -= len(update)
             try:
                 self._check_ban(update, is_stored=is_stored)
-                free.append(self._apply(update, shape))
+                arrivals.append(self._apply(update, shape))
             except MalformedError as error:
                 self._on_refused(update, error)  # as its sender could not be told before; it stays unsaved
-        return free
 
     def _apply(self, update: bytes, shape: Shape) -> Arrival:
         try:

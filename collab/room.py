@@ -30,6 +30,9 @@ _GOODBYES = {
     Refusal.UNSTORABLE: (4500, "an edit could not be stored; come again"),
 }
 
+_NOTHING = b"\x00\x00"
+"""The update without structs and deletions."""
+
 
 class Limits(NamedTuple):
     """What bounds a room."""
@@ -199,7 +202,10 @@ class Room:
         """Go on with the document as it was loaded again; everybody is sent what may be missing of it."""
         known = self.document.state_vector
         self.document, self._arrivals = document, arrivals
-        self._outbox.add(document.difference(known), None, {one: known.get(one, 0) for one in document.state_vector})
+        difference = document.difference(known)
+        if difference != _NOTHING:
+            before = {one: min(known.get(one, 0), clock) for one, clock in document.state_vector.items()}
+            self._outbox.add(difference, None, before)
         came = (update for update in self._waiters if update not in arrivals and not document.lacks(walk(update)))
         self._settle(tuple(came))  # what was left out, now or before, is never acknowledged
         self._schedule_flush(now)

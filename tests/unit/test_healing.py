@@ -12,6 +12,7 @@ from pycrdt import Map
 
 from collab.document import Applied, LiveDocument, PoisonedDocumentError
 from collab.hub import SERVED_ELSEWHERE, Hub, HubSettings
+from collab.outbox import Outbox
 from collab.room import Room
 from collab.wire.frames import Outbound
 from collab.wire.update import Shape, walk
@@ -423,3 +424,40 @@ async def test_ROOM_5_what_healing_leaves_out_is_never_acknowledged() -> None:
         assert visitor.echoes == []
     assert scene.author.closed is not None
     assert [payload for payload in scene.author.sent_after_close if payload[0] == 0x66] == []
+
+
+async def test_QUAR_8_one_who_falls_behind_meanwhile_gets_what_was_taken_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = await Scene().begin()
+    slow = scene.visitor(4)
+    first, second = write(scene.author, "first"), write(scene.author, "second")
+    scene.author.push(second)
+    panic_on(monkeypatch, second)
+    scene.log.commit()
+    scene.writer.push(first)
+    scene.room.fall_behind(slow.session)
+    await scene.calm()
+    slow.read()
+    scene.room.catch_up(slow.session)
+    slow.read()
+    assert content(slow) == {"first": "x"}
+
+
+async def test_QUAR_8_nobody_is_sent_anything_if_nobody_lacks_anything() -> None:
+    scene = await Scene().begin()
+    scene.writer.push(write(scene.writer, "key"))
+    await scene.calm()
+    scene.hub.poisoned(scene.room, PoisonedDocumentError(None, "test"))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    scene.hub.flush(scene.clock.now)
+    assert scene.hub.statistics.healed == 1
+    assert [visitor.inbox for visitor in (scene.author, scene.writer, scene.reader)] == [[], [], []]
+
+
+def test_ROOM_8_one_who_falls_behind_is_said_to_know_the_least_that_a_window_began_with() -> None:
+    outbox = Outbox()
+    outbox.add(b"later", None, {1: 5, 2: 1})
+    outbox.add(b"all of it, after healing", None, {1: 3, 2: 4})
+    assert outbox.known_without({1: 9, 2: 9, 3: 9}) == {1: 3, 2: 1, 3: 9}
