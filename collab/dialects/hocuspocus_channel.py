@@ -67,6 +67,8 @@ class HocuspocusChannel(Channel):
 
     def send(self, *messages: Outbound) -> None:
         """Write frames with the address."""
+        if self.is_over:
+            return
         for message in messages:
             if message.payload.startswith(_STEP1):
                 self._ask(is_counted_on=False)
@@ -78,6 +80,7 @@ class HocuspocusChannel(Channel):
 
         No provider comes back to one document by itself, and all do to a socket that was closed.
         """
+        self.end()
         if self.has_version and code in _PERMANENT:
             self._documents.give_up(self.address, code, reason)
         else:

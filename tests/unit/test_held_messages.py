@@ -1,0 +1,128 @@
+"""QUAR-8, HOC-10: what a channel holds while the document of its room is made anew, and what becomes of it."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from collab.dialects.hocuspocus_channel import HocuspocusChannel
+from collab.document import PoisonedDocumentError
+from collab.doorkeeper import Admission
+from collab.edge import Edge, EdgeSettings
+from collab.reading import Reading
+from collab.session import Session
+from collab.wire import sync
+from collab.wire.errors import MalformedError
+from tests.unit.documents import panic_on
+from tests.unit.rooms import GRAPH, PERSON
+from tests.unit.scenes import Scene, content, write
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+PRESENCE = b"\x01\x05\x01\x02{}"
+ADDRESS = b"graph"
+
+
+class Transport(asyncio.Transport):
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return False
+
+
+@dataclass
+class Socket:
+    """A line, and the dialect whose only document is on it."""
+
+    reading: Reading = field(default_factory=lambda: Reading(Transport()))
+    written: list[bytes] = field(default_factory=list)
+    closed: tuple[int, str] | None = None
+    given_up: list[int] = field(default_factory=list)
+    channel: HocuspocusChannel = field(init=False)
+
+    def write(self, frames: bytes) -> None:
+        self.written.append(frames)
+
+    def close(self, code: int, reason: str) -> None:
+        self.closed = self.closed or (code, reason)
+
+    def attempt(self, take: Callable[[], None]) -> None:
+        try:
+            take()
+        except MalformedError as error:
+            self.close(1003, str(error))
+
+    @property
+    def sessions(self) -> Iterable[Session]:
+        return [self.channel.session]
+
+    def give_up(self, address: bytes, code: int, reason: str) -> None:
+        self.given_up.append(code)
+        self.written.clear()
+        self.channel.leave(0.0)
+
+    def step1s(self) -> int:
+        return sum(frame.count(b"\x00\x00\x01\x00") for frame in self.written)
+
+
+def open_document(scene: Scene) -> Socket:
+    socket = Socket()
+    edge = cast("Edge", SimpleNamespace(hub=scene.hub, settings=EdgeSettings(), new_id=lambda: "on a socket"))
+    admission = Admission(GRAPH, PERSON, read_only=False)
+    socket.channel = HocuspocusChannel(socket, edge, socket, scene.room, ADDRESS, admission, has_version=True)
+    socket.channel.enter()
+    return socket
+
+
+def present(scene: Scene) -> bool:
+    scene.reader.inbox.clear()
+    scene.room.announcements.tell_everyone(scene.reader.session)
+    return any(PRESENCE in frame for frame in scene.reader.inbox)
+
+
+async def test_HOC_10_one_document_that_was_poisoned_ends_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = await Scene().begin()
+    socket = open_document(scene)
+    bad = write(scene.author, "bad")
+    panic_on(monkeypatch, bad)
+    frame = (sync.Update(bad), sync.Awareness(PRESENCE), sync.Update(write(scene.author, "after")))
+    socket.channel.receive(frame, 64)
+    assert (socket.given_up, socket.closed) == ([4400], None)
+    assert socket.channel.session not in scene.room.sessions
+    socket.channel.receive((sync.Awareness(PRESENCE),), 16)
+    await scene.calm()
+    assert (socket.closed, socket.written, socket.reading.holds) == (None, [], set())
+    assert (scene.live(), present(scene)) == ({}, False)
+
+
+async def test_QUAR_8_nothing_held_is_taken_after_one_that_ends_the_socket() -> None:
+    scene = await Scene().begin()
+    socket = open_document(scene)
+    scene.hub.poisoned(scene.room, PoisonedDocumentError(None, "test"))
+    socket.channel.receive((sync.Update(b"no update"),), 64)
+    socket.channel.receive((sync.Awareness(PRESENCE),), 64)
+    assert socket.closed is None
+    await scene.calm()
+    assert socket.closed is not None
+    assert not present(scene)
+
+
+async def test_QUAR_8_what_was_sent_before_leaving_is_taken_and_nothing_more_is_told() -> None:
+    scene = await Scene().begin()
+    socket = open_document(scene)
+    scene.hub.poisoned(scene.room, PoisonedDocumentError(None, "test"))
+    socket.channel.receive((sync.Update(write(scene.author, "last")),), 64)
+    socket.channel.leave(0.0)
+    socket.written.clear()
+    scene.room.ask(socket.channel.session)
+    await scene.calm()
+    assert scene.live() == content(scene.writer) == {"last": "x"}
+    assert socket.channel.session not in scene.room.sessions
+    assert socket.written == []
