@@ -114,16 +114,22 @@ class Room:
         self.sessions.discard(session)
         self.announcements.leave(session, now)
 
-    def answer_step1(self, session: Session, state_vector: bytes) -> None:
-        """Send `session` what it lacks: at once, or after the commit of it all if it may only read."""
+    def answer_step1(self, session: Session, state_vector: bytes, first: Callable[[], None] = lambda: None) -> None:
+        """Send `session` what it lacks: at once, or after the commit of it all if it may only read.
+
+        `first` is called before anything is sent. Raises MalformedError, or PoisonedDocumentError if the document is
+        lost; nothing was done then.
+        """
         known = decode_state_vector(state_vector)
+        message = sync.step2(b"" if isinstance(session.reading, Behind) else self.document.difference(known))
+        first()
         session.has_asked = True
         if isinstance(session.reading, Behind):
             session.reading = Behind(known)
         elif session.read_only:
-            self._answer_after_commit(session, known)
+            self._answer_after_commit(session, known, message)
         else:
-            self._send(session, sync.step2(self.document.difference(known)))
+            self._send(session, message)
 
     def fall_behind(self, session: Session) -> None:
         """Send `session` nothing more until it catches up."""
@@ -137,11 +143,12 @@ class Room:
         if not isinstance(session.reading, Behind) or session not in self.sessions:
             return
         known = session.reading.known
+        message = sync.step2(self.document.difference(known))  # if the document fails, it is behind as before
         if session.read_only:
-            self._answer_after_commit(session, known)
+            self._answer_after_commit(session, known, message)
             return
         session.reading = Live()
-        self._send(session, sync.step2(self.document.difference(known)))
+        self._send(session, message)
         self.announcements.tell_missed(session)
 
     # -- updates
@@ -324,8 +331,7 @@ class Room:
             return self._readers_know
         return self._outbox.known_without(self.document.state_vector)
 
-    def _answer_after_commit(self, session: Session, known: StateVector) -> None:
-        message = sync.step2(self.document.difference(known))
+    def _answer_after_commit(self, session: Session, known: StateVector, message: Outbound) -> None:
         answer = session.reading = Awaiting(known, self.appended, message)
         self._after_commit.add(answer.position, lambda: self._let_read(session, answer.position))
         self._release()

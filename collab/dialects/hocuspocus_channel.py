@@ -94,9 +94,11 @@ class HocuspocusChannel(Channel):
 
     def take_step1(self, message: sync.Step1) -> None:
         """Ask the same of the client, whose answer it counts on, then answer."""
+        self.room.answer_step1(self._session, message.state_vector, self._ask_back)
+
+    def _ask_back(self) -> None:
         self._ask(is_counted_on=True)
         self._write(sync.step1(self.room.document.encoded_state_vector()))
-        super().take_step1(message)
 
     def take_update(self, message: sync.Update) -> None:
         """Apply an update, and give it the one status that the provider counts on, if it does."""

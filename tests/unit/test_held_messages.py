@@ -9,13 +9,14 @@ from typing import cast
 import pytest
 
 from collab.dialects.hocuspocus_channel import HocuspocusChannel
-from collab.document import PoisonedDocumentError
+from collab.document import LiveDocument, PoisonedDocumentError
 from collab.doorkeeper import Admission
 from collab.edge import Edge, EdgeSettings
 from collab.reading import Reading
-from collab.session import Session
+from collab.session import Behind, Session
 from collab.wire import sync
 from collab.wire.errors import MalformedError
+from collab.wire.state_vector import StateVector
 from tests.unit.documents import panic_on
 from tests.unit.rooms import GRAPH, PERSON
 from tests.unit.scenes import Scene, content, write
@@ -84,7 +85,7 @@ def open_document(scene: Scene) -> Socket:
 def present(scene: Scene) -> bool:
     scene.reader.inbox.clear()
     scene.room.announcements.tell_everyone(scene.reader.session)
-    return any(PRESENCE in frame for frame in scene.reader.inbox)
+    return any(PERSON.name.encode() in frame for frame in scene.reader.inbox)
 
 
 async def test_HOC_10_one_document_that_was_poisoned_ends_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,4 +126,56 @@ async def test_QUAR_8_what_was_sent_before_leaving_is_taken_and_nothing_more_is_
     await scene.calm()
     assert scene.live() == content(scene.writer) == {"last": "x"}
     assert socket.channel.session not in scene.room.sessions
+    assert socket.written == []
+
+
+def fail_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have yrs fail the next time that a document is read."""
+    read, failures = LiveDocument.difference, [PoisonedDocumentError(None, "test")]
+
+    def fail(document: LiveDocument, known: StateVector) -> bytes:
+        if failures:
+            raise failures.pop()
+        return read(document, known)
+
+    monkeypatch.setattr(LiveDocument, "difference", fail)
+
+
+async def test_HOC_6_a_step1_at_which_the_document_failed_is_answered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = await Scene().begin()
+    socket = open_document(scene)
+    fail_once(monkeypatch)
+    socket.channel.receive((sync.Step1(b"\x00"), sync.Awareness(PRESENCE)), 64)
+    assert scene.room.is_healing
+    assert (socket.step1s(), socket.channel.session.has_asked) == (0, False)
+    await scene.calm()
+    assert (socket.step1s(), socket.channel.session.has_asked, present(scene)) == (1, True, True)
+
+
+async def test_ROOM_8_one_at_whose_catching_up_the_document_failed_still_catches_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = await Scene().begin()
+    socket = open_document(scene)
+    socket.channel.receive((sync.Step1(b"\x00"),), 8)
+    socket.channel.fall_behind()
+    update = write(scene.writer, "missed")
+    scene.writer.push(update)
+    await scene.calm()
+    assert not any(update in frame for frame in socket.written)
+    fail_once(monkeypatch)
+    socket.channel.catch_up()
+    assert isinstance(socket.channel.session.reading, Behind)
+    await scene.calm()
+    assert any(update[3:-1] in frame for frame in socket.written)
+
+
+async def test_ROOM_8_nobody_catches_up_with_a_document_that_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = await Scene().begin()
+    socket = open_document(scene)
+    socket.channel.fall_behind()
+    scene.room.close(4500, "test")
+    socket.written.clear()
+    fail_once(monkeypatch)
+    socket.channel.catch_up()
     assert socket.written == []
