@@ -185,7 +185,7 @@ class Hub:
         if error.update is not None:
             self._bans.add(room.graph_id, error.update)
         authors = room.authors(error.update, sender)
-        self._reload(room)
+        self._reload(room).add_done_callback(self._note_healed)
         for session in list(authors):
             session.peer.close(POISON, str(error))
 
@@ -275,7 +275,7 @@ class Hub:
         whole = await self._documents.read(graph_id)
         return Room(graph_id, whole.document, whole.arrivals, self.log, _call_later, self._settings.room)
 
-    def _reload(self, room: Room) -> None:
+    def _reload(self, room: Room) -> asyncio.Task[None]:
         room.is_healing = True
         self.hold(room)
         peers = [session.peer for session in room.sessions]
@@ -284,12 +284,12 @@ class Hub:
         healing = asyncio.create_task(self._heal(room, peers), name=f"heal {room.graph_id}")
         self._opening[room.graph_id] = healing
         healing.add_done_callback(self._note_failure)
+        return healing
 
     async def _heal(self, room: Room, peers: Sequence[Peer]) -> None:
         try:
             async with asyncio.timeout(self._settings.load_timeout_s):
                 await heal(room, self._documents)
-            self.statistics.healed += 1
         except BaseException as error:
             if room.close_code is None:
                 self.discard(room, 4500, "the document could not be loaded again; come again")
@@ -368,6 +368,10 @@ class Hub:
         # Whoever waits is told by the task itself; nobody may be waiting any more.
         if opening.cancelled() or opening.exception() is not None:
             self.statistics.load_failures += 1
+
+    def _note_healed(self, healing: asyncio.Task[None]) -> None:
+        if not healing.cancelled() and healing.exception() is None:
+            self.statistics.healed += 1
 
 
 def _call_later(delay_s: float, callback: Callable[[float], None]) -> None:

@@ -190,11 +190,11 @@ class Room:
     def apply_committed(self, update: bytes, now: float) -> None:
         """Apply an update of the server's own, which is committed, and let everyone have it.
 
-        Raises PoisonedDocumentError if the room's document is lost.
+        Raises PoisonedDocumentError if the room's document is lost, and MalformedError if it may not touch that.
         """
         if self.close_code is not None or self.is_healing:  # what is committed is in what is loaded
             return
-        self._put_out(None, self._arrivals.take(update, walk(update)))
+        self._put_out(None, self._arrivals.take(update, walk(update), is_stored=True))
         self._schedule_flush(now)
 
     def acknowledge(self, session: Session, answer: Outbound) -> None:

@@ -339,3 +339,10 @@ def test_ROOM_8_one_who_falls_behind_is_said_to_know_the_least_that_a_window_beg
     outbox.add(b"later", None, {1: 5, 2: 1})
     outbox.add(b"all of it, after healing", None, {1: 3, 2: 4})
     assert outbox.known_without({1: 9, 2: 9, 3: 9}) == {1: 3, 2: 1, 3: 9}
+
+
+async def test_QUAR_11_a_document_that_is_loaded_again_for_a_release_is_none_that_was_healed() -> None:
+    scene = await Scene().begin()
+    await scene.hub.reload(GRAPH, b"")
+    await scene.calm()
+    assert (scene.hub.statistics.poisoned, scene.hub.statistics.healed) == (0, 0)

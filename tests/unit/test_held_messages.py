@@ -129,22 +129,22 @@ async def test_QUAR_8_what_was_sent_before_leaving_is_taken_and_nothing_more_is_
     assert socket.written == []
 
 
-def fail_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have yrs fail the next time that a document is read."""
-    read, failures = LiveDocument.difference, [PoisonedDocumentError(None, "test")]
+def fail(monkeypatch: pytest.MonkeyPatch, times: int = 1) -> None:
+    """Have yrs fail the next times that a document is read."""
+    read, failures = LiveDocument.difference, [PoisonedDocumentError(None, "test")] * times
 
-    def fail(document: LiveDocument, known: StateVector) -> bytes:
+    def difference(document: LiveDocument, known: StateVector) -> bytes:
         if failures:
             raise failures.pop()
         return read(document, known)
 
-    monkeypatch.setattr(LiveDocument, "difference", fail)
+    monkeypatch.setattr(LiveDocument, "difference", difference)
 
 
 async def test_HOC_6_a_step1_at_which_the_document_failed_is_answered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = await Scene().begin()
     socket = open_document(scene)
-    fail_once(monkeypatch)
+    fail(monkeypatch)
     socket.channel.receive((sync.Step1(b"\x00"), sync.Awareness(PRESENCE)), 64)
     assert scene.room.is_healing
     assert (socket.step1s(), socket.channel.session.has_asked) == (0, False)
@@ -163,7 +163,7 @@ async def test_ROOM_8_one_at_whose_catching_up_the_document_failed_still_catches
     scene.writer.push(update)
     await scene.calm()
     assert not any(update in frame for frame in socket.written)
-    fail_once(monkeypatch)
+    fail(monkeypatch)
     socket.channel.catch_up()
     assert isinstance(socket.channel.session.reading, Behind)
     await scene.calm()
@@ -176,6 +176,6 @@ async def test_ROOM_8_nobody_catches_up_with_a_document_that_is_given_up(monkeyp
     socket.channel.fall_behind()
     scene.room.close(4500, "test")
     socket.written.clear()
-    fail_once(monkeypatch)
+    fail(monkeypatch, times=100_000)
     socket.channel.catch_up()
     assert socket.written == []
