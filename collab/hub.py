@@ -6,8 +6,9 @@ budget: of the rooms that nobody uses, the ones used longest ago go first.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
@@ -16,6 +17,7 @@ import structlog
 from collab.bans import Bans
 from collab.document import PoisonedDocumentError
 from collab.healing import POISON, Run, SoundDocuments, heal, run_here
+from collab.pacing import Pacing
 from collab.room import Limits, Room
 from collab.session import Peer, Session
 from persistence.errors import GraphServedElsewhereError, NotFoundError, StoreError, StoreUnavailableError
@@ -97,6 +99,7 @@ class Hub:
         self._idle_since: dict[UUID, float] = {}
         self._given_up: dict[UUID, list[Room]] = {}
         self._forgotten: set[UUID] = set()
+        self._pacing = Pacing()
         self._bans = Bans(settings.banned_bytes)
         self._documents = SoundDocuments(store, settings.room.waiting_bytes, self._bans, run)
         self._holds: Counter[Room] = Counter()
@@ -177,7 +180,7 @@ class Hub:
         """Heal a room whose document failed: it is loaded again while its sessions, but for the author, wait.
 
         The update it failed on is not taken in this graph again while this process lives. `sender` is whose message was
-        processed. If the document cannot be loaded again, the room is given up.
+        processed. If the document cannot be loaded again, the room is given up. One that fails often waits longer.
         """
         if self.live(room.graph_id) is not room:
             return
@@ -185,7 +188,8 @@ class Hub:
         if error.update is not None:
             self._bans.add(room.graph_id, error.update)
         authors = room.authors(error.update, sender)
-        self._reload(room).add_done_callback(self._note_healed)
+        pause_s = self._pacing.pause_s(room.graph_id, asyncio.get_running_loop().time())
+        self._reload(room, partial(self._heal, room, pause_s))
         for session in list(authors):
             session.peer.close(POISON, str(error))
 
@@ -195,7 +199,8 @@ class Hub:
         Raises what `open` does.
         """
         self._bans.lift(graph_id, update)
-        self._reload(await self.open(graph_id))
+        room = await self.open(graph_id)
+        self._reload(room, partial(self._make_anew, room))
         await self.open(graph_id)
 
     def forget_graph(self, graph_id: UUID) -> None:
@@ -275,21 +280,28 @@ class Hub:
         whole = await self._documents.read(graph_id)
         return Room(graph_id, whole.document, whole.arrivals, self.log, _call_later, self._settings.room)
 
-    def _reload(self, room: Room) -> asyncio.Task[None]:
+    def _reload(self, room: Room, make_anew: Callable[[], Awaitable[None]]) -> None:
         room.is_healing = True
         self.hold(room)
         peers = [session.peer for session in room.sessions]
         for peer in peers:
             peer.pause()
-        healing = asyncio.create_task(self._heal(room, peers), name=f"heal {room.graph_id}")
+        healing = asyncio.create_task(self._reloading(room, peers, make_anew), name=f"heal {room.graph_id}")
         self._opening[room.graph_id] = healing
         healing.add_done_callback(self._note_failure)
-        return healing
 
-    async def _heal(self, room: Room, peers: Sequence[Peer]) -> None:
+    async def _heal(self, room: Room, pause_s: float) -> None:
+        await asyncio.sleep(pause_s)
+        await self._make_anew(room)
+        self.statistics.healed += 1
+
+    async def _make_anew(self, room: Room) -> None:
+        async with asyncio.timeout(self._settings.load_timeout_s):
+            await heal(room, self._documents)
+
+    async def _reloading(self, room: Room, peers: Sequence[Peer], make_anew: Callable[[], Awaitable[None]]) -> None:
         try:
-            async with asyncio.timeout(self._settings.load_timeout_s):
-                await heal(room, self._documents)
+            await make_anew()
         except BaseException as error:
             if room.close_code is None:
                 self.discard(room, 4500, "the document could not be loaded again; come again")
@@ -368,10 +380,6 @@ class Hub:
         # Whoever waits is told by the task itself; nobody may be waiting any more.
         if opening.cancelled() or opening.exception() is not None:
             self.statistics.load_failures += 1
-
-    def _note_healed(self, healing: asyncio.Task[None]) -> None:
-        if not healing.cancelled() and healing.exception() is None:
-            self.statistics.healed += 1
 
 
 def _call_later(delay_s: float, callback: Callable[[float], None]) -> None:

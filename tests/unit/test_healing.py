@@ -10,6 +10,7 @@ from pycrdt import Map
 from collab.document import Applied, LiveDocument, PoisonedDocumentError
 from collab.hub import SERVED_ELSEWHERE
 from collab.outbox import Outbox
+from collab.pacing import CALM_S, Pacing
 from collab.room import Room
 from collab.wire.update import Shape, walk
 from persistence.errors import NotFoundError, StoreUnavailableError
@@ -346,3 +347,27 @@ async def test_QUAR_11_a_document_that_is_loaded_again_for_a_release_is_none_tha
     await scene.hub.reload(GRAPH, b"")
     await scene.calm()
     assert (scene.hub.statistics.poisoned, scene.hub.statistics.healed) == (0, 0)
+
+
+def test_QUAR_13_a_document_that_goes_on_failing_rests_longer_and_longer_until_it_was_calm() -> None:
+    pacing, now = Pacing(), 100.0
+    pauses = []
+    for _ in range(9):
+        pauses.append(pacing.pause_s(GRAPH, now))
+        now += 10.0
+    assert pauses == [0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert pacing.pause_s(UUID(int=7), now) == 0.0
+    assert pacing.pause_s(GRAPH, now + CALM_S) == 0.0
+
+
+async def test_QUAR_13_a_document_that_failed_a_moment_ago_waits_while_other_graphs_go_on() -> None:
+    scene = await Scene().begin()
+    scene.hub.poisoned(scene.room, PoisonedDocumentError(None, "test"))
+    await scene.hub.open(GRAPH)
+    scene.hub.poisoned(scene.room, PoisonedDocumentError(None, "test"))
+    again = asyncio.create_task(scene.hub.open(GRAPH))
+    await scene.hub.open(UUID(int=7))
+    await scene.calm()
+    assert (scene.writer.is_paused, again.done()) == (True, False)
+    assert await again is scene.room
+    assert not scene.writer.is_paused
