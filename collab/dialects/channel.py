@@ -28,6 +28,8 @@ class Channel(ABC):
         self._uncommitted_bytes = 0
         self._greets_next = False
         self._held: deque[Callable[[], None]] | None = None
+        self._leaves_at: float | None = None
+        self._has_ended = False
 
     @property
     @abstractmethod
@@ -47,6 +49,11 @@ class Channel(ABC):
         """Hand an update to the room and answer it as the dialect does."""
 
     @property
+    def is_over(self) -> bool:
+        """Whether the client is told nothing more, though it may still be in the room."""
+        return self._has_ended or self._leaves_at is not None
+
+    @property
     def line_sessions(self) -> Iterable[Session]:
         """The sessions of all channels on this socket."""
         return (self.session,)
@@ -57,7 +64,16 @@ class Channel(ABC):
 
     def leave(self, now: float) -> None:
         """Leave the room, once all that came before is handed over."""
-        self._when_going(lambda: self._edge.hub.leave(self.room, self.session, now))
+        if self._held is None:
+            self._edge.hub.leave(self.room, self.session, now)
+        else:
+            self._leaves_at = now
+
+    def end(self) -> None:
+        """Neither take nor send anything more, also of what is held; `leave` must follow."""
+        self._has_ended = True
+        self._held = None
+        self._line.reading.release(self)
 
     def receive(self, message: sync.Message) -> None:
         """Take a message. Raises MalformedError, TooLargeError and WaitingFullError."""
@@ -75,10 +91,15 @@ class Channel(ABC):
         """Go on, as far as the document holds (`collab.session.Peer`)."""
         held, self._held = self._held or deque(), None
         self._line.reading.release(self)
-        while held and self._held is None:
-            self._line.attempt(held.popleft())
+        self._line.attempt(partial(self._go_on, held))
         if self._held is not None:
             self._held += held
+        elif self._leaves_at is not None:
+            self._edge.hub.leave(self.room, self.session, self._leaves_at)
+
+    def _go_on(self, held: deque[Callable[[], None]]) -> None:
+        while held and self._held is None and not self._has_ended:
+            held.popleft()()
 
     def _bound_uncommitted(self, size_bytes: int) -> None:
         reading, limit_bytes = self._line.reading, self._edge.settings.uncommitted_bytes
@@ -108,7 +129,7 @@ class Channel(ABC):
             self._held.append(act)
 
     def _take(self, message: sync.Message) -> None:
-        if self.room.close_code is not None:
+        if self.room.close_code is not None or self._has_ended:
             return
         try:
             self._dispatch(message)
@@ -118,6 +139,8 @@ class Channel(ABC):
             self._when_going(partial(self._take, message))
 
     def _catch_up(self) -> None:
+        if self.room.close_code is not None or self._has_ended:
+            return
         try:
             self.room.catch_up(self.session)
         except PoisonedDocumentError as error:

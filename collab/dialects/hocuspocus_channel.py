@@ -67,6 +67,8 @@ class HocuspocusChannel(Channel):
 
     def send(self, *messages: Outbound) -> None:
         """Write frames with the address."""
+        if self.is_over:
+            return
         for message in messages:
             if message.payload.startswith(_STEP1):
                 self._ask(is_counted_on=False)
@@ -78,6 +80,7 @@ class HocuspocusChannel(Channel):
 
         No provider comes back to one document by itself, and all do to a socket that was closed.
         """
+        self.end()
         if self.has_version and code in _PERMANENT:
             self._documents.give_up(self.address, code, reason)
         else:
@@ -91,9 +94,11 @@ class HocuspocusChannel(Channel):
 
     def take_step1(self, message: sync.Step1) -> None:
         """Ask the same of the client, whose answer it counts on, then answer."""
+        self.room.answer_step1(self._session, message.state_vector, self._ask_back)
+
+    def _ask_back(self) -> None:
         self._ask(is_counted_on=True)
         self._write(sync.step1(self.room.document.encoded_state_vector()))
-        super().take_step1(message)
 
     def take_update(self, message: sync.Update) -> None:
         """Apply an update, and give it the one status that the provider counts on, if it does."""

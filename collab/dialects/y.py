@@ -102,6 +102,7 @@ class YChannel(Channel):
 
     def close(self, code: int, reason: str) -> None:
         """Close the socket."""
+        self.end()
         self._line.close(code, reason)
 
     def take_update(self, message: sync.Update) -> None:
