@@ -4,11 +4,11 @@ Waiting updates are listed under the first thing they miss, so an update looks o
 may set free.
 """
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from collab.document import Applied, LiveDocument, Missing
+from collab.document import Applied, LiveDocument, Missing, PoisonedDocumentError
 from collab.wire.errors import MalformedError
 from collab.wire.update import Shape
 
@@ -31,7 +31,7 @@ class Arrival(NamedTuple):
 
 
 class Arrivals:
-    """The way into one document. `banned` are updates it once failed on.
+    """The way into one document. `banned` are updates it once failed on; those that are stored are tried again.
 
     `on_refused` hears of what waited and, as was seen at its turn, may not touch the document.
     """
@@ -67,10 +67,9 @@ class Arrivals:
 
         Nothing is returned if it has to wait itself. Raises MalformedError if it may not touch the
         document, WaitingFullError if it would have to wait and too many do (unless it `is_stored`), and
-        PoisonedDocumentError if the document is lost.
+        PoisonedDocumentError if the document is lost; its state vector is as before then.
         """
-        if update in self._banned:
-            raise MalformedError("the document failed on this update before")
+        self._check_ban(update, is_stored=is_stored)
         missing = self._document.missing(shape)
         if missing is not None:
             if update not in self._waiting:
@@ -78,12 +77,24 @@ class Arrivals:
                     raise WaitingFullError
                 self._wait(update, shape, missing)
             return []
-        arrivals = [Arrival(update, self._document.apply(update, shape))]
-        if self._waiting:
-            for arrival in arrivals:  # it grows with those that are set free
+        arrivals = [self._apply(update, shape)]
+        try:
+            for arrival in arrivals if self._waiting else ():  # it grows with those that are set free
                 for client in arrival.applied.before:
-                    arrivals += self._set_free(client)
+                    self._set_free(client, arrivals, is_stored=is_stored)
+        except PoisonedDocumentError:
+            self._take_back(arrivals)
+            raise
         return arrivals
+
+    def _take_back(self, arrivals: Sequence[Arrival]) -> None:
+        """Let the state vector say what was there before: nobody will be handed these."""
+        for arrival in reversed(arrivals):
+            self._document.state_vector.update(arrival.applied.before)
+
+    def _check_ban(self, update: bytes, *, is_stored: bool) -> None:
+        if not is_stored and update in self._banned:
+            raise MalformedError("the document failed on this update before")
 
     def _is_full_for(self, update: bytes) -> bool:
         return self._bytes + len(update) > self._limit_bytes or len(self._waiting) >= MAX_WAITING
@@ -93,8 +104,7 @@ class Arrivals:
         self._bytes += len(update)
         heappush(self._under.setdefault(missing.client, []), (missing.clock, update))
 
-    def _set_free(self, client: int) -> list[Arrival]:
-        free = []
+    def _set_free(self, client: int, arrivals: list[Arrival], *, is_stored: bool) -> None:
         line = self._under.get(client, [])
         while line and line[0][0] <= self._document.state_vector[client]:
             _, update = heappop(line)
@@ -106,7 +116,15 @@ class Arrivals:
             del self._waiting[update]
             self._bytes -= len(update)
             try:
-                free.append(Arrival(update, self._document.apply(update, shape)))
+                self._check_ban(update, is_stored=is_stored)
+                arrivals.append(self._apply(update, shape))
             except MalformedError as error:
                 self._on_refused(update, error)  # as its sender could not be told before; it stays unsaved
-        return free
+
+    def _apply(self, update: bytes, shape: Shape) -> Arrival:
+        try:
+            return Arrival(update, self._document.apply(update, shape))
+        except (MalformedError, PoisonedDocumentError):
+            raise
+        except Exception as error:  # whatever it is, nobody can tell how far it came
+            raise PoisonedDocumentError(update, error) from error

@@ -79,6 +79,8 @@ class ConnectionReport:
     """What is known of a connection when it ends."""
 
     connection_id: str = ""
+    address: str = ""
+    """Where the client is."""
     graph_id: UUID | None = None
     user_id: UUID | None = None
     read_only: bool = False

@@ -1,13 +1,14 @@
 """Documents as the store has them, without what brings them down; and live ones that failed, made whole in place."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
 import structlog
 
 from collab.arrivals import Arrivals
+from collab.bans import Bans
 from collab.document import LiveDocument, PoisonedDocumentError
 from collab.loading import BrokenStateError, Loading, examine, load, rows_of
 from collab.room import Room
@@ -48,21 +49,19 @@ class Whole(NamedTuple):
 class SoundDocuments:
     """Reads documents from the store. Rows that one cannot be made with are left out from then on.
 
-    `run` looks for those that yrs fails on where it holds nobody up. `ban` hears of their updates.
+    `run` looks for those that yrs fails on where it holds nobody up. Their updates are put among the `bans`.
     """
 
     def __init__(
         self,
         store: DocumentStore,
         waiting_bytes: int,
-        banned: Container[bytes],
-        ban: Callable[[bytes], None],
+        bans: Bans,
         run: Run,
     ) -> None:
         self._store = store
         self._waiting_bytes = waiting_bytes
-        self._banned = banned
-        self._ban = ban
+        self._bans = bans
         self._run = run
 
     async def read(self, graph_id: UUID) -> Whole:
@@ -79,11 +78,12 @@ class SoundDocuments:
                 sessions |= await self._repair(graph_id, error)
             else:
                 sessions |= await self._leave_out(graph_id, loading.refused)
+                loading.forget_rows()
                 return Whole(loading.document, loading.arrivals, frozenset(sessions))
         raise BrokenDocumentError(graph_id, f"{MAX_ROUNDS} times in a row it could not be read; try again")
 
     async def _load(self, graph_id: UUID) -> Loading:
-        loading = Loading(self._waiting_bytes, self._banned)
+        loading = Loading(self._waiting_bytes, self._bans.of(graph_id))
         async with self._store.open(graph_id) as chunks:
             async for chunk in chunks:
                 await self._take(loading, chunk)
@@ -107,16 +107,16 @@ class SoundDocuments:
             async with self._store.open(graph_id) as parts:
                 chunks = [chunk async for chunk in parts]
             try:
-                return await self._leave_out(graph_id, await self._bad(chunks))
+                return await self._leave_out(graph_id, await self._bad(graph_id, chunks))
             except BrokenStateError as found:
                 error = found
         return await self._drop_state(graph_id, error)
 
-    async def _bad(self, chunks: Sequence[DocumentChunk]) -> Mapping[int, str]:
+    async def _bad(self, graph_id: UUID, chunks: Sequence[DocumentChunk]) -> Mapping[int, str]:
         bad = await self._run(examine, chunks)
         for id_, update in rows_of(chunks):
             if id_ in bad:
-                self._ban(update)
+                self._bans.add(graph_id, update)
         return bad
 
     async def _leave_out(self, graph_id: UUID, bad: Mapping[int, str]) -> set[str]:
@@ -129,7 +129,7 @@ class SoundDocuments:
         """Have the graph read from its rows alone, if they are as many as ever."""
         async with self._store.open_rows(graph_id) as (vector, parts):
             chunks = [chunk async for chunk in parts]
-        bad = await self._bad(chunks)
+        bad = await self._bad(graph_id, chunks)
         known = load(chunks, without=bad).document.state_vector
         if any(known.get(client, 0) < clock for client, clock in decode_state_vector(vector).items()):
             raise BrokenDocumentError(
@@ -155,7 +155,7 @@ async def heal(room: Room, documents: SoundDocuments) -> None:
             return
         if room.appended == appended:  # else the server edited meanwhile
             break
-    room.go_on(whole.document, whole.arrivals, asyncio.get_running_loop().time())
     for session in list(room.sessions):
         if session.id in whole.sessions:
             session.peer.close(POISON, "the document failed on an update of this client's")
+    room.go_on(whole.document, whole.arrivals, asyncio.get_running_loop().time())

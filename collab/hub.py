@@ -6,15 +6,18 @@ budget: of the rooms that nobody uses, the ones used longest ago go first.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
 import structlog
 
+from collab.bans import Bans
 from collab.document import PoisonedDocumentError
 from collab.healing import POISON, Run, SoundDocuments, heal, run_here
+from collab.pacing import Pacing
 from collab.room import Limits, Room
 from collab.session import Peer, Session
 from persistence.errors import GraphServedElsewhereError, NotFoundError, StoreError, StoreUnavailableError
@@ -96,8 +99,9 @@ class Hub:
         self._idle_since: dict[UUID, float] = {}
         self._given_up: dict[UUID, list[Room]] = {}
         self._forgotten: set[UUID] = set()
-        self._banned: dict[bytes, None] = {}
-        self._documents = SoundDocuments(store, settings.room.waiting_bytes, self._banned, self._ban, run)
+        self._pacing = Pacing()
+        self._bans = Bans(settings.banned_bytes)
+        self._documents = SoundDocuments(store, settings.room.waiting_bytes, self._bans, run)
         self._holds: Counter[Room] = Counter()
         self._leases = leases
         leases.when_lost(self._lose)
@@ -175,16 +179,17 @@ class Hub:
     def poisoned(self, room: Room, error: PoisonedDocumentError, sender: Session | None = None) -> None:
         """Heal a room whose document failed: it is loaded again while its sessions, but for the author, wait.
 
-        The update it failed on is not applied again while this process lives. `sender` is whose message was
-        processed. If the document cannot be loaded again, the room is given up.
+        The update it failed on is not taken in this graph again while this process lives. `sender` is whose message was
+        processed. If the document cannot be loaded again, the room is given up. One that fails often waits longer.
         """
         if self.live(room.graph_id) is not room:
             return
         self.statistics.poisoned += 1
         if error.update is not None:
-            self._ban(error.update)
+            self._bans.add(room.graph_id, error.update)
         authors = room.authors(error.update, sender)
-        self._reload(room)
+        pause_s = self._pacing.pause_s(room.graph_id, asyncio.get_running_loop().time())
+        self._reload(room, partial(self._heal, room, pause_s))
         for session in list(authors):
             session.peer.close(POISON, str(error))
 
@@ -193,8 +198,9 @@ class Hub:
 
         Raises what `open` does.
         """
-        self._banned.pop(update, None)
-        self._reload(await self.open(graph_id))
+        self._bans.lift(graph_id, update)
+        room = await self.open(graph_id)
+        self._reload(room, partial(self._make_anew, room))
         await self.open(graph_id)
 
     def forget_graph(self, graph_id: UUID) -> None:
@@ -274,21 +280,28 @@ class Hub:
         whole = await self._documents.read(graph_id)
         return Room(graph_id, whole.document, whole.arrivals, self.log, _call_later, self._settings.room)
 
-    def _reload(self, room: Room) -> None:
+    def _reload(self, room: Room, make_anew: Callable[[], Awaitable[None]]) -> None:
         room.is_healing = True
         self.hold(room)
         peers = [session.peer for session in room.sessions]
         for peer in peers:
             peer.pause()
-        healing = asyncio.create_task(self._heal(room, peers), name=f"heal {room.graph_id}")
+        healing = asyncio.create_task(self._reloading(room, peers, make_anew), name=f"heal {room.graph_id}")
         self._opening[room.graph_id] = healing
         healing.add_done_callback(self._note_failure)
 
-    async def _heal(self, room: Room, peers: Sequence[Peer]) -> None:
+    async def _heal(self, room: Room, pause_s: float) -> None:
+        await asyncio.sleep(pause_s)
+        await self._make_anew(room)
+        self.statistics.healed += 1
+
+    async def _make_anew(self, room: Room) -> None:
+        async with asyncio.timeout(self._settings.load_timeout_s):
+            await heal(room, self._documents)
+
+    async def _reloading(self, room: Room, peers: Sequence[Peer], make_anew: Callable[[], Awaitable[None]]) -> None:
         try:
-            async with asyncio.timeout(self._settings.load_timeout_s):
-                await heal(room, self._documents)
-            self.statistics.healed += 1
+            await make_anew()
         except BaseException as error:
             if room.close_code is None:
                 self.discard(room, 4500, "the document could not be loaded again; come again")
@@ -355,11 +368,6 @@ class Hub:
         room = self._rooms.get(graph_id)
         if room is not None:
             self.discard(room, SERVED_ELSEWHERE, "another server serves this graph now; come again")
-
-    def _ban(self, update: bytes) -> None:
-        self._banned[update] = None
-        while sum(len(banned) + 1_000 for banned in self._banned) > self._settings.banned_bytes:
-            del self._banned[next(iter(self._banned))]
 
     def _settled(self, room: Room) -> None:
         rooms = self._given_up[room.graph_id]

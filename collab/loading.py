@@ -32,7 +32,8 @@ class BrokenStateError(Exception):
 class Loading:
     """A document in the making. `refused` are the rows that are no part of it, by id, with what is wrong with them.
 
-    What waits is not bounded: it is stored, and must not be lost. `banned` are updates that a document failed on.
+    What waits is not bounded: it is stored, and must not be lost. `banned` are updates that the document
+    failed on when they came in: no proof against a row.
     """
 
     def __init__(self, waiting_bytes: int, banned: Container[bytes] = ()) -> None:
@@ -83,6 +84,10 @@ class Loading:
         """Return the updates that wait for others, in the order in which they came, and the rows they are of."""
         return {update: self._ids[update] for update in self.arrivals.waiting}
 
+    def forget_rows(self) -> None:
+        """End: the document goes live, and what is refused from now on is no matter of this load."""
+        self._ids.clear()
+
     def _take_piece(self, id_: int, piece: bytes, shape: Shape) -> list[bytes]:
         arrivals = self.arrivals.take(piece, shape, is_stored=True)
         if not arrivals:
@@ -102,10 +107,11 @@ class Loading:
         return applied
 
     def _refuse_waiting(self, update: bytes, error: MalformedError) -> None:
-        id_ = self._ids[update]
+        id_ = self._ids.get(update)
         if id_ in self._split:
             raise PoisonedDocumentError(update, error)
-        self.refused[id_] = str(error)
+        if id_ is not None:  # else the document is live, and its next load leaves the row out
+            self.refused[id_] = str(error)
 
 
 def rows_of(chunks: Sequence[DocumentChunk]) -> Iterator[Row]:

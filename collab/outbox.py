@@ -41,7 +41,7 @@ class Outbox:
         self._author = author if not self._updates or author is self._author else None
         self._updates.append(update)
         for client, clock in before.items():
-            self._base.setdefault(client, clock)
+            self._base[client] = min(clock, self._base.get(client, clock))
 
     def known_without(self, state_vector: StateVector) -> StateVector:
         """Return `state_vector` as it was before the current window."""

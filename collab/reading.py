@@ -46,7 +46,7 @@ class Reading:
             if not self.holds and not self._transport.is_closing():
                 self._transport.resume_reading()
 
-    def release_all(self) -> None:
-        """Read again whatever spoke against it."""
-        for reason in tuple(self.holds):
-            self.release(reason)
+    def release_all_but(self, reason: Hashable) -> None:
+        """Read again if `reason` does not speak against it, whatever else does."""
+        for other in self.holds - {reason}:
+            self.release(other)

@@ -17,10 +17,10 @@ from collab.document import LiveDocument
 from collab.outbox import AfterCommit, Outbox
 from collab.session import Awaiting, Behind, Live, Session
 from collab.wire import sync
-from collab.wire.errors import TooLargeError
+from collab.wire.errors import MalformedError, TooLargeError
 from collab.wire.frames import Outbound
-from collab.wire.state_vector import StateVector, decode_state_vector
-from collab.wire.update import Shape, pieces, walk
+from collab.wire.state_vector import StateVector
+from collab.wire.update import MAX_PIECES, Shape, pieces, walk
 from persistence.ports import OperationLog, Refusal
 from persistence.records import NewEvent, Operation
 
@@ -29,6 +29,9 @@ _GOODBYES = {
     Refusal.ELSEWHERE: (4503, "another server serves this graph now; come again"),
     Refusal.UNSTORABLE: (4500, "an edit could not be stored; come again"),
 }
+
+_NOTHING = b"\x00\x00"
+"""The update without structs and deletions."""
 
 
 class Limits(NamedTuple):
@@ -111,16 +114,22 @@ class Room:
         self.sessions.discard(session)
         self.announcements.leave(session, now)
 
-    def answer_step1(self, session: Session, state_vector: bytes) -> None:
-        """Send `session` what it lacks: at once, or after the commit of it all if it may only read."""
-        known = decode_state_vector(state_vector)
+    def answer_step1(self, session: Session, state_vector: bytes, first: Callable[[], None] = lambda: None) -> None:
+        """Send `session` what it lacks: at once, or after the commit of it all if it may only read.
+
+        `first` is called before anything is sent. Raises MalformedError, or PoisonedDocumentError if the document is
+        lost; nothing was done then.
+        """
+        known = self.document.known_of(state_vector)
+        message = sync.step2(b"" if isinstance(session.reading, Behind) else self.document.difference(known))
+        first()
         session.has_asked = True
         if isinstance(session.reading, Behind):
             session.reading = Behind(known)
         elif session.read_only:
-            self._answer_after_commit(session, known)
+            self._answer_after_commit(session, known, message)
         else:
-            self._send(session, sync.step2(self.document.difference(known)))
+            self._send(session, message)
 
     def fall_behind(self, session: Session) -> None:
         """Send `session` nothing more until it catches up."""
@@ -134,11 +143,12 @@ class Room:
         if not isinstance(session.reading, Behind) or session not in self.sessions:
             return
         known = session.reading.known
+        message = sync.step2(self.document.difference(known))  # if the document fails, it is behind as before
         if session.read_only:
-            self._answer_after_commit(session, known)
+            self._answer_after_commit(session, known, message)
             return
         session.reading = Live()
-        self._send(session, sync.step2(self.document.difference(known)))
+        self._send(session, message)
         self.announcements.tell_missed(session)
 
     # -- updates
@@ -158,9 +168,10 @@ class Room:
         shape = walk(update)
         if session.read_only:
             return self.document.contains(update, shape)
+        self.document.check_clients(shape)
         self.document.check_size(update, shape, self._limits.document_bytes)
         if shape.has_gaps:
-            for piece in pieces(update):
+            for piece in _few_pieces(update):
                 self._receive(session, piece, walk(piece), now, received_at)
         else:
             self._receive(session, update, shape, now, received_at)
@@ -180,11 +191,11 @@ class Room:
     def apply_committed(self, update: bytes, now: float) -> None:
         """Apply an update of the server's own, which is committed, and let everyone have it.
 
-        Raises PoisonedDocumentError if the room's document is lost.
+        Raises PoisonedDocumentError if the room's document is lost, and MalformedError if it may not touch that.
         """
         if self.close_code is not None or self.is_healing:  # what is committed is in what is loaded
             return
-        self._put_out(None, self._arrivals.take(update, walk(update)))
+        self._put_out(None, self._arrivals.take(update, walk(update), is_stored=True))
         self._schedule_flush(now)
 
     def acknowledge(self, session: Session, answer: Outbound) -> None:
@@ -199,8 +210,12 @@ class Room:
         """Go on with the document as it was loaded again; everybody is sent what may be missing of it."""
         known = self.document.state_vector
         self.document, self._arrivals = document, arrivals
-        self._outbox.add(document.difference(known), None, {one: known.get(one, 0) for one in document.state_vector})
-        self._settle(tuple(update for update in self._waiters if update not in arrivals))
+        difference = document.difference(known)
+        if difference != _NOTHING:
+            before = {one: min(known.get(one, 0), clock) for one, clock in document.state_vector.items()}
+            self._outbox.add(difference, None, before)
+        came = (update for update in self._waiters if update not in arrivals and not document.lacks(walk(update)))
+        self._settle(tuple(came))  # what was left out, now or before, is never acknowledged
         self._schedule_flush(now)
 
     def authors(self, update: bytes | None, sender: Session | None) -> set[Session]:
@@ -317,8 +332,7 @@ class Room:
             return self._readers_know
         return self._outbox.known_without(self.document.state_vector)
 
-    def _answer_after_commit(self, session: Session, known: StateVector) -> None:
-        message = sync.step2(self.document.difference(known))
+    def _answer_after_commit(self, session: Session, known: StateVector, message: Outbound) -> None:
         answer = session.reading = Awaiting(known, self.appended, message)
         self._after_commit.add(answer.position, lambda: self._let_read(session, answer.position))
         self._release()
@@ -366,3 +380,10 @@ class Room:
     def _send(self, session: Session, message: Outbound) -> None:
         if isinstance(session.reading, Live) and session in self.sessions:
             session.peer.send(message)
+
+
+def _few_pieces(update: bytes) -> list[bytes]:
+    parts = pieces(update)
+    if len(parts) > MAX_PIECES:
+        raise MalformedError(f"the update falls into {len(parts)} pieces; at most {MAX_PIECES} are taken")
+    return parts

@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 from collab.document import PoisonedDocumentError
 from collab.hub import SERVED_ELSEWHERE, Hub
 from collab.room import Room
+from collab.wire.errors import MalformedError
 from persistence.document import DocumentUpdate, ServerEdit
 from persistence.errors import (
     GraphServedElsewhereError,
@@ -135,6 +136,8 @@ class _Ending:
             self._room.apply_committed(self._left.popleft(), self._loop.time())
         except PoisonedDocumentError as error:
             self._hub.poisoned(self._room, error)  # it is loaded again, with the edit, which is in the log
+        except MalformedError as error:  # in the log it is all the same: the load decides
+            self._hub.poisoned(self._room, PoisonedDocumentError(None, error))
         if self._left:
             self._loop.call_soon(self._apply_next)
         else:

@@ -5,10 +5,11 @@ serialised once for all. Compression is not negotiated for the same reason.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+import time
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 from http import HTTPStatus
+from itertools import chain
 from typing import cast
 
 import structlog
@@ -25,8 +26,10 @@ from collab.dialects.y import YDialect
 from collab.doorkeeper import RefusedError
 from collab.edge import BAD_MESSAGE, OVERLOADED, TOO_LARGE, TOO_MANY, TOO_SLOW, ConnectionReport, Edge
 from collab.hub import FullError
+from collab.inbox import Inbox
 from collab.liveness import Liveness, Need
 from collab.reading import Hold, Reading
+from collab.turns import LONG_TURN_S
 from collab.wire.errors import MalformedError, TooLargeError
 from persistence.errors import NotFoundError, StoreUnavailableError
 
@@ -34,6 +37,7 @@ _log = structlog.get_logger("layercake.websocket")
 
 _OWED_FACTOR = 4
 _MESSAGE_COST_BYTES = 64
+_END = object()
 _TRY_AGAIN = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
 _MAX_REASON_BYTES = 123  # RFC 6455 section 5.5: a control frame carries 125 bytes
 
@@ -56,14 +60,16 @@ class Connection(asyncio.Protocol):
         self._edge = edge
         self._loop = asyncio.get_running_loop()
         self._framing = _Framing(max_size=edge.settings.message_bytes)
-        self._fragments: list[bytes] = []
-        self._backlog: deque[bytes] = deque()
+        self._inbox = Inbox(self._framing)
+        self._fragments = bytearray()
+        self._message = b""
+        self._receiving: Iterator[None] | None = None
         self._dialect: Dialect | None = None
         self._joining: asyncio.Task[None] | None = None
         self._is_closing = self._is_lost = self._is_refused = self._is_in_line = False
         self._liveness = Liveness(edge.settings.silent_ticks, edge.settings.deaf_ticks)
         self._taken_bytes = 0
-        self._messages_before = 0
+        self._counted = self._counted_before = 0
         self._unread_bytes = 0
         self.behind_since: float | None = None
         self._cut: asyncio.TimerHandle | None = None
@@ -76,24 +82,23 @@ class Connection(asyncio.Protocol):
         """Take over a socket whose handshake request follows in `data_received`."""
         self._transport = cast("asyncio.Transport", transport)
         self.reading = Reading(self._transport)
-        self.address = str((transport.get_extra_info("peername") or ("",))[0])
+        self.address = self._report.address = str((transport.get_extra_info("peername") or ("",))[0])
         self._transport.set_write_buffer_limits(high=self._edge.settings.write_buffer_bytes)
         self._edge.opened(self)
 
     def data_received(self, data: bytes) -> None:
-        """Process what a client sent, as far as it is whole frames."""
+        """Take what a client sent, as far as it is whole frames; what takes longer than a turn may, by turns."""
         self._liveness.has_received = True
         self._report.received_bytes += len(data)
         self._edge.statistics.received_bytes += len(data)
-        self._taken_bytes = 0
-        self._framing.receive_data(data)
-        for event in self._framing.events_received():
-            if isinstance(event, Frame):
-                self._on_frame(event)
-            elif isinstance(event, Request):
-                self._on_request(event)
-        self._send_framing()
-        self._bound_what_waits()
+        self._inbox.add(data)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if not self._is_in_line and self._work():
+            self._is_in_line = True
+            self.reading.hold(Hold.TURN)
+            self._edge.turns.enter(self)
 
     def eof_received(self) -> None:
         """The client sends nothing more; the transport closes."""
@@ -140,8 +145,7 @@ class Connection(asyncio.Protocol):
         if self._is_closing:
             return
         self._is_closing = self._is_refused = True
-        self.behind_since = None
-        self._backlog.clear()
+        self.behind_since = self._receiving = None
         self._report.close_code, self._report.close_reason = code, reason
         if self._framing.state is State.OPEN:
             self._framing.send_close(code, reason.encode()[:_MAX_REASON_BYTES].decode(errors="ignore"))
@@ -168,7 +172,7 @@ class Connection(asyncio.Protocol):
     def _is_cut_off(self) -> bool:
         """Close a client that sends too much, or reads nothing for too long; return whether that was done."""
         settings, now = self._edge.settings, self._loop.time()
-        messages, self._messages_before = self._report.messages - self._messages_before, self._report.messages
+        messages, self._counted_before = self._counted - self._counted_before, self._counted
         unread_bytes, self._unread_bytes = self._unread_bytes, self._transport.get_write_buffer_size()
         if self.behind_since is not None and self._unread_bytes < unread_bytes:
             self.behind_since = now  # it reads, if slowly
@@ -184,15 +188,17 @@ class Connection(asyncio.Protocol):
             self.write(frames)
 
     def take_again(self, messages: Sequence[bytes]) -> None:
-        """Process messages before the backlog (`collab.dialects.line.Line`)."""
-        if self._is_refused:
-            return
-        if self._is_in_line:
-            self._backlog.extendleft(reversed(messages))
-            return
-        self._taken_bytes = 0
+        """Take messages before what is left of the inbox (`collab.dialects.line.Line`)."""
+        if messages and not self._is_refused and self._dialect is not None:
+            self._receiving = chain(self._receive_again(self._dialect, messages), self._receiving or ())
+            self._go_on()
+
+    def _receive_again(self, dialect: Dialect, messages: Sequence[bytes]) -> Iterator[None]:
         for message in messages:
-            self._on_message(message)
+            self._message = message
+            self._taken_bytes += len(message)
+            yield from dialect.receive(message)
+            yield
 
     def stop_reading(self) -> None:
         """Take in nothing more from this client."""
@@ -210,17 +216,12 @@ class Connection(asyncio.Protocol):
 
     @property
     def topic(self) -> Hashable:
-        """The graph that the first message of the backlog is about (`collab.turns.Waiting`)."""
-        if self._dialect is None or not self._backlog:
-            return None
-        return self._dialect.topic(self._backlog[0])
+        """The graph that its message is about (`collab.turns.Waiting`)."""
+        return None if self._dialect is None else self._dialect.topic(self._message)
 
     def take_turn(self) -> bool:
-        """Process the first messages of the backlog, as many as one read may; return whether more wait."""
-        self._taken_bytes = 0
-        while self._backlog and (not self._taken_bytes or self._fits(self._backlog[0])):
-            self._take(self._backlog.popleft())
-        if self._backlog:
+        """Take a share of what came in; return whether more is left."""
+        if self._work():
             return True
         self._is_in_line = False
         if self._is_lost:
@@ -290,42 +291,62 @@ class Connection(asyncio.Protocol):
 
     # -- messages
 
+    def _work(self) -> bool:
+        """Take what came in, as much as may be taken at once; return whether more is left."""
+        self._taken_bytes = 0
+        is_left = self._take_share(time.monotonic() + LONG_TURN_S)
+        if not is_left:
+            self._send_framing()  # the answers to pings and to a goodbye, after all that came before
+        self._bound_what_waits()
+        return is_left
+
+    def _take_share(self, until: float) -> bool:
+        while self._taken_bytes <= self._edge.settings.direct_bytes and time.monotonic() <= until:
+            if self._receiving is not None:
+                self.attempt(partial(self._advance, self._receiving))
+            elif (event := self._inbox.next()) is None:
+                return False
+            elif isinstance(event, Request):
+                self._on_request(event)
+            else:
+                self._on_frame(event)
+        return self._receiving is not None or bool(self._inbox)
+
     def _on_frame(self, frame: Frame) -> None:
+        self._taken_bytes += _MESSAGE_COST_BYTES
+        if self._is_refused:
+            return
         if frame.opcode is Opcode.BINARY and frame.fin:
             self._on_message(bytes(frame.data))
-        elif frame.opcode in (Opcode.BINARY, Opcode.CONT):
-            if frame.data:
-                self._fragments.append(bytes(frame.data))
+            return
+        self._counted += 1
+        if frame.opcode in (Opcode.BINARY, Opcode.CONT):
+            self._fragments += frame.data
             if frame.fin:
-                message = b"".join(self._fragments)
-                self._fragments.clear()
+                message, self._fragments = bytes(self._fragments), bytearray()
                 self._on_message(message)
         elif frame.opcode is Opcode.TEXT:
             self.close(BAD_MESSAGE, "text message: Yjs messages are binary")
 
     def _on_message(self, message: bytes) -> None:
-        if self._is_refused:
-            return
-        if self._is_in_line:
-            self._backlog.append(message)
-        elif self._fits(message):
-            self._take(message)
+        if self._dialect is not None:
+            self._count_message()
+            self._taken_bytes += len(message)
+            self._message = message
+            self._receiving = self._dialect.receive(message)
+
+    def _advance(self, receiving: Iterator[None]) -> None:
+        """Take the next of the messages that came in one frame."""
+        if next(receiving, _END) is _END:
+            self._receiving = None
         else:
-            self._backlog.append(message)
-            self._is_in_line = True
-            self.reading.hold(Hold.TURN)
-            self._edge.turns.enter(self)
+            self._taken_bytes += _MESSAGE_COST_BYTES
+            self._count_message()
 
-    def _fits(self, message: bytes) -> bool:
-        return self._taken_bytes + len(message) + _MESSAGE_COST_BYTES <= self._edge.settings.direct_bytes
-
-    def _take(self, message: bytes) -> None:
-        if self._dialect is None:
-            return
-        self._taken_bytes += len(message) + _MESSAGE_COST_BYTES
+    def _count_message(self) -> None:
+        self._counted += 1
         self._report.messages += 1
         self._edge.statistics.messages += 1
-        self.attempt(partial(self._dialect.receive, message))
 
     def attempt(self, take: Callable[[], None]) -> None:
         """Call `take`, and close with the reason if it refuses what the client sent."""
@@ -364,6 +385,6 @@ class Connection(asyncio.Protocol):
 
     def _end_in_time(self) -> None:
         """Read on, so that the client's goodbye is seen, and cut the socket if none comes in time."""
-        self.reading.release_all()
+        self.reading.release_all_but(Hold.TURN)  # that one ends when its turns do
         if self._cut is None:
             self._cut = self._loop.call_later(self._edge.settings.close_timeout_s, self._transport.abort)

@@ -6,7 +6,7 @@ from server.settings import Settings
 
 PAGE = Path(__file__).parents[1] / "docs" / "operations.md"
 START, END = "<!-- the table is made by scripts/settings_table.py -->\n", "<!-- end of the table -->"
-_UNITS = {"_s": "s", "_bytes": "bytes", "_days": "days"}
+_UNITS = {"_per_s": "1/s", "_s": "s", "_bytes": "bytes", "_days": "days"}
 _STEPS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
 
 

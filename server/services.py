@@ -88,6 +88,7 @@ def _tell_end(report: ConnectionReport) -> None:
     _log.info(
         "connection ended",
         connection=report.connection_id,
+        address=report.address,
         graph=str(report.graph_id) if report.graph_id else None,
         user=str(report.user_id) if report.user_id else None,
         read_only=report.read_only,

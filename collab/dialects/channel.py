@@ -3,10 +3,9 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain
 
 from collab.dialects.line import Line
 from collab.document import PoisonedDocumentError
@@ -29,6 +28,8 @@ class Channel(ABC):
         self._uncommitted_bytes = 0
         self._greets_next = False
         self._held: deque[Callable[[], None]] | None = None
+        self._leaves_at: float | None = None
+        self._has_ended = False
 
     @property
     @abstractmethod
@@ -48,6 +49,11 @@ class Channel(ABC):
         """Hand an update to the room and answer it as the dialect does."""
 
     @property
+    def is_over(self) -> bool:
+        """Whether the client is told nothing more, though it may still be in the room."""
+        return self._has_ended or self._leaves_at is not None
+
+    @property
     def line_sessions(self) -> Iterable[Session]:
         """The sessions of all channels on this socket."""
         return (self.session,)
@@ -58,13 +64,22 @@ class Channel(ABC):
 
     def leave(self, now: float) -> None:
         """Leave the room, once all that came before is handed over."""
-        self._when_going(lambda: self._edge.hub.leave(self.room, self.session, now))
+        if self._held is None:
+            self._edge.hub.leave(self.room, self.session, now)
+        else:
+            self._leaves_at = now
 
-    def receive(self, messages: Iterable[sync.Message], size_bytes: int) -> None:
-        """Take the messages of one frame of this size. Raises MalformedError, TooLargeError and WaitingFullError."""
-        self._when_going(lambda: self._take(iter(messages)))
-        if size_bytes > self._edge.settings.direct_bytes:
-            self._bound_uncommitted(size_bytes)
+    def end(self) -> None:
+        """Neither take nor send anything more, also of what is held; `leave` must follow."""
+        self._has_ended = True
+        self._held = None
+        self._line.reading.release(self)
+
+    def receive(self, message: sync.Message) -> None:
+        """Take a message. Raises MalformedError, TooLargeError and WaitingFullError."""
+        self._when_going(partial(self._take, message))
+        if isinstance(message, sync.Update) and len(message.update) > self._edge.settings.direct_bytes:
+            self._bound_uncommitted(len(message.update))
 
     def pause(self) -> None:
         """Hold what comes, and read no more (`collab.session.Peer`)."""
@@ -76,10 +91,15 @@ class Channel(ABC):
         """Go on, as far as the document holds (`collab.session.Peer`)."""
         held, self._held = self._held or deque(), None
         self._line.reading.release(self)
-        while held and self._held is None:
-            self._line.attempt(held.popleft())
+        self._line.attempt(partial(self._go_on, held))
         if self._held is not None:
             self._held += held
+        elif self._leaves_at is not None:
+            self._edge.hub.leave(self.room, self.session, self._leaves_at)
+
+    def _go_on(self, held: deque[Callable[[], None]]) -> None:
+        while held and self._held is None and not self._has_ended:
+            held.popleft()()
 
     def _bound_uncommitted(self, size_bytes: int) -> None:
         reading, limit_bytes = self._line.reading, self._edge.settings.uncommitted_bytes
@@ -108,19 +128,19 @@ class Channel(ABC):
         else:
             self._held.append(act)
 
-    def _take(self, messages: Iterator[sync.Message]) -> None:
-        for message in messages:
-            if self.room.close_code is not None:
-                return
-            try:
-                self._dispatch(message)
-            except PoisonedDocumentError as error:
-                # Whoever is not the author has it taken again, once the document is sound.
-                self._edge.hub.poisoned(self.room, error, self.session)
-                self._when_going(partial(self._take, chain([message], messages)))
-                return
+    def _take(self, message: sync.Message) -> None:
+        if self.room.close_code is not None or self._has_ended:
+            return
+        try:
+            self._dispatch(message)
+        except PoisonedDocumentError as error:
+            # Whoever is not the author has it taken again, once the document is sound.
+            self._edge.hub.poisoned(self.room, error, self.session)
+            self._when_going(partial(self._take, message))
 
     def _catch_up(self) -> None:
+        if self.room.close_code is not None or self._has_ended:
+            return
         try:
             self.room.catch_up(self.session)
         except PoisonedDocumentError as error:

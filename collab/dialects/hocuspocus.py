@@ -4,7 +4,7 @@ What is said of a document before that waits here. Source: @hocuspocus/provider 
 """
 
 import asyncio
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 
 import structlog
 from websockets.http11 import Request
@@ -64,8 +64,12 @@ class HocuspocusDialect:
         """Expect a token."""
         self._expect_token()
 
-    def receive(self, message: bytes) -> None:
-        """Take one frame."""
+    def receive(self, message: bytes) -> Iterator[None]:
+        """Take one frame, which is one message."""
+        self._take(message)
+        yield from ()
+
+    def _take(self, message: bytes) -> None:
         if message == hocuspocus.PONG:
             return
         address, content = hocuspocus.read(message)
@@ -79,7 +83,7 @@ class HocuspocusDialect:
         elif isinstance(content, hocuspocus.Stateless):
             channel.relay(content)
         else:
-            channel.receive((content,), len(message))
+            channel.receive(content)
 
     def topic(self, message: bytes) -> Hashable:
         """Return the graph of an open document."""

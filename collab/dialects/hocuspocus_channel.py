@@ -72,6 +72,8 @@ class HocuspocusChannel(Channel):
 
     def send(self, *messages: Outbound) -> None:
         """Write frames with the address."""
+        if self.is_over:
+            return
         for message in messages:
             if message.payload.startswith(_STEP1):
                 self._ask(is_counted_on=False)
@@ -85,6 +87,7 @@ class HocuspocusChannel(Channel):
 
         No provider comes back to one document by itself, and all do to a socket that was closed.
         """
+        self.end()
         if self.has_version and code in _PERMANENT:
             self._documents.give_up(self.address, code, reason)
         else:
@@ -98,11 +101,13 @@ class HocuspocusChannel(Channel):
 
     def take_step1(self, message: sync.Step1) -> None:
         """Ask the same of the client, whose answer it counts on, then answer; all at once later if it is behind."""
+        self.room.answer_step1(self._session, message.state_vector, self._ask_back_in_time)
+
+    def _ask_back_in_time(self) -> None:
         if isinstance(self._session.reading, Behind):
             self._owes_question = True
         else:
             self._ask_back()
-        super().take_step1(message)
 
     def take_update(self, message: sync.Update) -> None:
         """Apply an update, and give it the one status that the provider counts on, if it does."""

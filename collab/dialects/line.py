@@ -1,6 +1,6 @@
 """Where a dialect meets its socket: what each may ask of the other."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Protocol
 
 from websockets.http11 import Request
@@ -44,8 +44,11 @@ class Dialect(Protocol):
     def enter(self) -> None:
         """Begin: the handshake is answered."""
 
-    def receive(self, message: bytes) -> None:
-        """Take the payload of one binary message. Raises MalformedError, TooLargeError and WaitingFullError."""
+    def receive(self, message: bytes) -> Iterator[None]:
+        """Take what is in one binary frame, as the iterator is advanced; it pauses between messages.
+
+        Raises MalformedError, TooLargeError and WaitingFullError.
+        """
 
     def topic(self, message: bytes) -> Hashable:
         """Return the graph that a message is about."""

@@ -3,7 +3,7 @@
 Source: y-websocket/src/y-websocket.js; message 102 is ours.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 
 from websockets.http11 import Request
 
@@ -42,9 +42,14 @@ class YDialect:
         """Join the room."""
         self._channel.enter()
 
-    def receive(self, message: bytes) -> None:
-        """Take the messages of one frame."""
-        self._channel.receive(sync.messages(message), len(message))
+    def receive(self, message: bytes) -> Iterator[None]:
+        """Take the messages of one frame, pausing between any two."""
+        is_first = True
+        for one in sync.messages(message):
+            if not is_first:
+                yield
+            is_first = False
+            self._channel.receive(one)
 
     def topic(self, _message: bytes) -> Hashable:
         """Return the socket's graph."""
@@ -97,6 +102,7 @@ class YChannel(Channel):
 
     def close(self, code: int, reason: str) -> None:
         """Close the socket."""
+        self.end()
         self._line.close(code, reason)
 
     def take_update(self, message: sync.Update) -> None:

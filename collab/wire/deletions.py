@@ -3,7 +3,9 @@
 Source: yjs/src/utils/DeleteSet.js `writeDeleteSet`.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 
 from collab.wire.varuint import read_varuint
 
@@ -43,10 +45,8 @@ def _joined(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _covers(known: Sequence[tuple[int, int]], wanted: Sequence[tuple[int, int]]) -> bool:
-    position = 0
     for start, end in wanted:
-        while position < len(known) and known[position][1] < end:
-            position += 1
-        if position == len(known) or known[position][0] > start:
+        at = bisect_right(known, start, key=itemgetter(0)) - 1
+        if at < 0 or known[at][1] < end:
             return False
     return True

@@ -13,10 +13,10 @@ class MalformedError(ValueError):
 class TooLargeError(ValueError):
     """Something is larger than the server takes."""
 
-    def __init__(self, what: str, size_bytes: int, limit_bytes: int) -> None:
-        super().__init__(f"{what} of {size_bytes} bytes; at most {limit_bytes} are taken")
-        self.size_bytes = size_bytes
-        self.limit_bytes = limit_bytes
+    def __init__(self, what: str, size: int, limit: int, unit: str = "bytes") -> None:
+        super().__init__(f"{what} of {size} {unit}; at most {limit} are taken")
+        self.size = size
+        self.limit = limit
 
 
 class NestingError(MalformedError):

@@ -5,16 +5,21 @@ Source: yjs/src/utils/encoding.js `encodeStateVector`.
 
 from collections.abc import Mapping
 
-from collab.wire.errors import MalformedError
+from collab.wire.errors import MalformedError, TooLargeError
 from collab.wire.varuint import read_varuint, varuint
 
 StateVector = dict[int, int]
 
 
-def decode_state_vector(data: bytes) -> StateVector:
-    """Return the vector in `data`; raises MalformedError for anything but exactly one vector."""
+def decode_state_vector(data: bytes, max_entries: int | None = None) -> StateVector:
+    """Return the vector in `data`; raises MalformedError for anything but exactly one vector.
+
+    Raises TooLargeError if it has more than `max_entries`, of which it reads none then.
+    """
     try:
         count, position = read_varuint(data, 0)
+        if max_entries is not None and count > max_entries:
+            raise TooLargeError("a state vector", count, max_entries, "clients")
         vector: StateVector = {}
         for _ in range(count):
             client, position = read_varuint(data, position)

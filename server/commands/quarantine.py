@@ -15,17 +15,20 @@ from persistence.projects import Projects
 from persistence.quarantine import Quarantine as QuarantineRows
 from persistence.records import QuarantinedOperation
 from server.commands.catalogue import OPERATOR, DatabaseUrl, DataDir, nothing_is_live, open_node
+from server.commands.new_file import new_file
 from server.commands.remote import release_remotely
 from server.commands.sentences import explained
+from server.http.quarantine import MAX_ID
 from server.settings import Settings
 from workspace.catalogue import Catalogue
 from workspace.quarantine import Quarantine
 
 _HEAD_BYTES = 64
+_MINUTE, _SECOND = "%Y-%m-%d %H:%M UTC", "%Y-%m-%d %H:%M:%S UTC"
 
 GraphId = Annotated[UUID | None, typer.Option("--graph", help="Only those of the graph with this id.")]
-OperationId = Annotated[int, typer.Argument(min=1, help="Id of an operation, as listed.")]
-OperationIds = Annotated[list[int], typer.Argument(min=1, help="Ids of operations, as listed.")]
+OperationId = Annotated[int, typer.Argument(min=1, max=MAX_ID, help="Id of an operation, as listed.")]
+OperationIds = Annotated[list[int], typer.Argument(min=1, max=MAX_ID, help="Ids of operations, as listed.")]
 Out = Annotated[Path | None, typer.Option("--out", dir_okay=False, help="Write the raw update to this file.")]
 ServerAddress = Annotated[
     str | None,
@@ -42,7 +45,7 @@ def list_operations(graph_id: GraphId = None, data_dir: DataDir = None, database
         settings = Settings.with_options(data_dir=data_dir, database_url=database_url)
         found = asyncio.run(_list(settings, graph_id))
     for one in found:
-        typer.echo(f"{one.operation_id}  {one.graph_id}  {one.quarantined_at:%Y-%m-%d %H:%M}  {one.reason}")
+        typer.echo(f"{one.operation_id}  {one.graph_id}  {one.quarantined_at:{_MINUTE}}  {one.reason}")
 
 
 @app.command()
@@ -54,12 +57,14 @@ def show(
         settings = Settings.with_options(data_dir=data_dir, database_url=database_url)
         found = asyncio.run(_show(settings, operation_id))
         if out is not None:
-            out.write_bytes(found.data)
+            with new_file(out) as unfinished:
+                unfinished.write_bytes(found.data)
     typer.echo(f"operation   {found.operation_id}")
     typer.echo(f"graph       {found.graph_id}")
-    typer.echo(f"came        {found.created_at:%Y-%m-%d %H:%M:%S}")
-    typer.echo(f"by          user {found.user_id}, session {found.session_id}, client {found.client_id or 'unknown'}")
-    typer.echo(f"left out    {found.quarantined_at:%Y-%m-%d %H:%M:%S}")
+    typer.echo(f"came        {found.created_at:{_SECOND}}")
+    session = found.session_id.encode("unicode_escape").decode()  # an older version may have stored anything
+    typer.echo(f"by          user {found.user_id}, session {session}, client {found.client_id or 'unknown'}")
+    typer.echo(f"left out    {found.quarantined_at:{_SECOND}}")
     typer.echo(f"reason      {found.reason}")
     typer.echo(f"size        {found.size_bytes} bytes")
     typer.echo(f"begins      {found.data[:_HEAD_BYTES].hex()}")
@@ -75,14 +80,18 @@ def release(
     """Load graphs again with operations that were left out. Exit code 1 if one had to be left out again."""
     with explained():
         settings = Settings.with_options(data_dir=data_dir, database_url=database_url, server=server)
-        reasons = [asyncio.run(_release(settings, operation_id)) for operation_id in operation_ids]
-    for operation_id, reason in zip(operation_ids, reasons, strict=True):
-        if reason is None:
-            typer.echo(f"{operation_id} is part of its graph again")
-        else:
-            typer.echo(f"{operation_id} is left out again: {reason}", err=True)
-    if any(reasons):
+        are_released = [_release_one(settings, operation_id) for operation_id in operation_ids]
+    if not all(are_released):
         raise typer.Exit(1)
+
+
+def _release_one(settings: Settings, operation_id: int) -> bool:
+    reason = asyncio.run(_release(settings, operation_id))
+    if reason is None:
+        typer.echo(f"{operation_id} is part of its graph again")
+    else:
+        typer.echo(f"{operation_id} is left out again: {reason}", err=True)
+    return reason is None
 
 
 async def _list(settings: Settings, graph_id: UUID | None) -> Sequence[QuarantinedOperation]:

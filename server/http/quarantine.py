@@ -11,9 +11,10 @@ from server.http.problems import describe
 from server.http.requests import BoundedRoute, Caller
 from workspace.quarantine import Quarantine
 
-_MAX_ID = 2**63 - 1
+MAX_ID = 2**63 - 1
+"""The highest id that PostgreSQL counts to."""
 
-OperationId = Annotated[int, Path(ge=1, le=_MAX_ID)]
+OperationId = Annotated[int, Path(ge=1, le=MAX_ID)]
 
 
 class QuarantinedBody(BaseModel):

@@ -12,6 +12,7 @@ from followed import Clock, caught_up, labels, new_graph, nodes, store
 from pycrdt import Map
 from served import PEOPLE, Served, serving
 
+from collab.bans import Bans
 from collab.follower import Follower, FollowerSettings
 from collab.healing import SoundDocuments, Whole, run_here
 from persistence.database import Database
@@ -39,8 +40,7 @@ COMPACT_AT_ONCE = FollowerSettings(compaction_operations=1)
 
 async def read(database: Database, graph_id: UUID) -> Whole:
     """Read a document as the hub does."""
-    banned: list[bytes] = []
-    return await SoundDocuments(StoredDocuments(database), 1_000_000, banned, banned.append, run_here).read(graph_id)
+    return await SoundDocuments(StoredDocuments(database), 1_000_000, Bans(1_000_000), run_here).read(graph_id)
 
 
 def labels_of(whole: Whole) -> dict[str, str]:

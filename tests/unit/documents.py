@@ -23,6 +23,16 @@ def nested_arrays(depth: int, client: int = 5) -> bytes:
     return b"\x01" + varuint(depth) + varuint(client) + b"\x00" + b"\x07\x01\x01a\x00" + inner + b"\x00"
 
 
+def of_clients(number: int, first: int = 100_000) -> bytes:
+    """Return one update with a collected struct of each of `number` clients."""
+    return varuint(number) + b"".join(b"\1" + varuint(first + i) + b"\0\0\1" for i in range(number)) + b"\0"
+
+
+def with_gaps(number: int, first: int = 100_000) -> bytes:
+    """Return one update with a gap at each of `number` clients, which falls into one piece more than that."""
+    return varuint(number) + b"".join(b"\2" + varuint(first + i) + b"\0\0\1\x0a\1" for i in range(number)) + b"\0"
+
+
 def panic_on(monkeypatch: pytest.MonkeyPatch, *updates: bytes) -> None:
     """Have yrs panic on these updates, as if it had a further way to be brought down."""
     apply = collab.document.Doc.apply_update

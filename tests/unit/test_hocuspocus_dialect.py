@@ -104,7 +104,11 @@ class Pipe:
 
     def take_again(self, messages: Sequence[bytes]) -> None:
         for message in messages:
-            self.attempt(partial(self.dialect.receive, message))
+            self.attempt(partial(self._receive, message))
+
+    def _receive(self, message: bytes) -> None:
+        for _ in self.dialect.receive(message):
+            pass
 
     # a Transport
 
@@ -125,7 +129,7 @@ class Pipe:
 
     def says(self, address: str, *messages: bytes) -> None:
         for message in messages:
-            self.attempt(partial(self.dialect.receive, hclient.string(address) + message))
+            self.attempt(partial(self._receive, hclient.string(address) + message))
 
     def reads(self) -> list[bytes]:
         """Read all that was written; what it missed follows."""

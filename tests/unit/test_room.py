@@ -7,11 +7,16 @@ import pytest
 from pycrdt import Doc, Map, Text
 
 from collab.arrivals import WaitingFullError
-from collab.document import PoisonedDocumentError
+from collab.document import MAX_CLIENTS, LiveDocument, PoisonedDocumentError
 from collab.outbox import merge
 from collab.room import Limits
+from collab.session import Behind
 from collab.wire import sync
+from collab.wire.errors import MalformedError, TooLargeError
+from collab.wire.state_vector import encode_state_vector
+from collab.wire.update import MAX_PIECES
 from persistence.ports import Refusal
+from tests.unit.documents import of_clients, with_gaps
 from tests.unit.rooms import Client, Stage
 
 
@@ -162,6 +167,18 @@ def test_ROOM_5_an_update_with_a_gap_is_taken_apart_and_waits_in_part() -> None:
     stage.calm(author, other)
     assert author.echoes == [b"all"]
     assert content(other) == dict.fromkeys("abcd", "x")
+
+
+def test_WIRE_7_an_update_falls_into_a_bounded_number_of_pieces_unless_it_is_stored() -> None:
+    stage = Stage()
+    client = stage.client()
+    client.push(with_gaps(MAX_PIECES - 1))
+    assert len(stage.room.document.state_vector) == MAX_PIECES - 1
+    with pytest.raises(MalformedError, match="101 pieces; at most 100"):
+        client.push(with_gaps(MAX_PIECES, first=200_000))
+    assert len(stage.room.document.state_vector) == len(stage.log.held) == MAX_PIECES - 1, "nothing of it is taken"
+    stored = Stage(stored=(with_gaps(MAX_PIECES, first=200_000),))
+    assert len(stored.room.document.state_vector) == MAX_PIECES
 
 
 def test_ROOM_5_whoever_sends_a_waiting_update_again_is_not_told_it_is_saved_either() -> None:
@@ -329,6 +346,28 @@ def test_ROOM_7_a_deletion_is_refused_too_unless_it_is_known() -> None:
     assert viewer.denials == 2
 
 
+def test_ROOM_7_deletions_are_compared_without_encoding_the_document_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage()
+    viewer, other = stage.client(read_only=True), stage.client()
+    for key in "abc":
+        write(other, key)
+    del other.doc.get("map", type=Map)["b"]
+    other.push()
+    stage.calm(viewer, other)
+    encoded: list[object] = []
+    difference = LiveDocument.difference
+    monkeypatch.setattr(LiveDocument, "difference", lambda *known: encoded.append(known) or difference(*known))
+    own = viewer.doc.get_update(viewer.doc.get_state())
+    viewer.push(own, own, own)
+    assert (viewer.denials, len(encoded)) == (0, 1)
+    del other.doc.get("map", type=Map)["c"]
+    [deletion] = other.take_edits()
+    viewer.push(deletion)
+    other.push(deletion)
+    viewer.push(deletion, own)
+    assert (viewer.denials, len(encoded)) == (1, 2), "once more after an edit"
+
+
 def test_ROOM_8_a_slow_session_is_queued_nothing_and_catches_up_with_one_difference() -> None:
     stage = Stage()
     author, slow = stage.client(), stage.client()
@@ -399,6 +438,42 @@ def test_ROOM_12_too_much_that_waits_is_refused() -> None:
     write(bystander, "others go on")
     bystander.push()
     assert len(stage.log.held) < 20
+
+
+def test_LIMIT_6_a_document_takes_in_clients_up_to_a_bound_and_whatever_it_knows() -> None:
+    stage = Stage(stored=(of_clients(MAX_CLIENTS - 1),))
+    last, late = stage.client(), stage.client()
+    write(last, "a")
+    write(late, "b")
+    last.push()
+    with pytest.raises(TooLargeError, match=f"a document of {MAX_CLIENTS + 1} clients; at most {MAX_CLIENTS}"):
+        late.push()
+    assert len(stage.room.document.state_vector) == MAX_CLIENTS
+    write(last, "a", "those who are in it go on")
+    last.push(of_clients(MAX_CLIENTS - 1), *last.take_edits())
+    reader = stage.client(read_only=True)
+    stage.calm(reader)
+    assert content(reader)["a"] == "those who are in it go on"
+
+
+def test_LIMIT_6_a_state_vector_has_at_most_as_many_clients_as_a_document() -> None:
+    stage = Stage()
+    reader = stage.client()
+    too_many = dict.fromkeys(range(MAX_CLIENTS + 1), 1)
+    with pytest.raises(TooLargeError, match=f"a state vector of {MAX_CLIENTS + 1} clients; at most {MAX_CLIENTS}"):
+        stage.room.answer_step1(reader.session, encode_state_vector(too_many))
+    stored = Stage(stored=(of_clients(MAX_CLIENTS, first=0), of_clients(1, first=MAX_CLIENTS)))
+    stored.client().room.answer_step1(reader.session, encode_state_vector(too_many))
+
+
+def test_LIMIT_6_of_a_state_vector_only_what_the_document_has_is_kept() -> None:
+    stage = Stage()
+    author, reader = stage.client(), stage.client()
+    write(author, "a")
+    author.push()
+    stage.room.fall_behind(reader.session)
+    stage.room.answer_step1(reader.session, encode_state_vector({author.doc.client_id: 2**40, 5: 1}))
+    assert reader.session.reading == Behind({author.doc.client_id: 1})
 
 
 def test_the_log_row_names_clock_client_session_and_person() -> None:

@@ -10,8 +10,11 @@ from uuid import UUID, uuid4
 import pytest
 from pycrdt import Doc, Map, TransactionEvent
 
+from collab.document import Applied, LiveDocument
 from collab.hub import Hub
 from collab.server_edits import Build, ServerEdits
+from collab.wire.errors import MalformedError
+from collab.wire.update import Shape
 from persistence.document import DocumentUpdate, ServerEdit
 from persistence.errors import GraphServedElsewhereError, InvalidValueError, NotFoundError, StoreUnavailableError
 from persistence.ports import DocumentChunk, Refusal
@@ -204,3 +207,25 @@ async def test_EDIT_2_a_graph_in_which_every_low_id_is_used_still_changes() -> N
     node.log.commit()
     await editing
     assert node.built == [2**16]
+
+
+async def test_EDIT_4_one_that_the_live_document_refuses_ends_and_is_loaded_from_the_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node = Node()
+    client = await node.client(1)
+    editing = node.edit("a")
+    await node.until_held()
+
+    def refuse(_document: LiveDocument, _update: bytes, _shape: Shape) -> Applied:
+        raise MalformedError("test")
+
+    monkeypatch.setattr(LiveDocument, "apply", refuse)
+    node.log.commit()
+    async with asyncio.timeout(WAIT_S):
+        assert await editing == {"set": 1}
+        assert await node.hub.open(GRAPH) is client.room
+    assert (node.hub.statistics.healed, client.closed) == (1, None)
+    node.hub.leave(client.room, client.session, 0.0)
+    node.hub.look_over(1e9)
+    assert node.hub.rooms == ()
