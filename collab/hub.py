@@ -314,9 +314,8 @@ class Hub:
             self._forgotten.discard(room.graph_id)
             self.let_go(room, asyncio.get_running_loop().time())
             self._release_unused(room.graph_id)
-            for peer in peers:
-                if not room.is_healing:  # else it failed again, and those left go on after that
-                    peer.resume()
+            for peer in peers:  # each in a turn of the loop's own: what one sent holds up, or brings down, no other
+                asyncio.get_running_loop().call_soon(_resume, room, peer)
 
     def _too_slow(self) -> StoreUnavailableError:
         return StoreUnavailableError(f"a graph did not load within {self._settings.load_timeout_s} s")
@@ -380,6 +379,11 @@ class Hub:
         # Whoever waits is told by the task itself; nobody may be waiting any more.
         if opening.cancelled() or opening.exception() is not None:
             self.statistics.load_failures += 1
+
+
+def _resume(room: Room, peer: Peer) -> None:
+    if not room.is_healing:  # else it failed again, and this one goes on after that
+        peer.resume()
 
 
 def _call_later(delay_s: float, callback: Callable[[float], None]) -> None:

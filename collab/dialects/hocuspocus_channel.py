@@ -72,8 +72,6 @@ class HocuspocusChannel(Channel):
 
     def send(self, *messages: Outbound) -> None:
         """Write frames with the address."""
-        if self.is_over:
-            return
         for message in messages:
             if message.payload.startswith(_STEP1):
                 self._ask(is_counted_on=False)
@@ -172,4 +170,5 @@ class HocuspocusChannel(Channel):
             self._line.close(OVERLOADED, "too many Step1 of the server are unanswered")
 
     def _write(self, *messages: Outbound) -> None:
-        self._line.write(b"".join([message.addressed(self._prefix) for message in messages]))
+        if not self.is_over:
+            self._line.write(b"".join([message.addressed(self._prefix) for message in messages]))

@@ -371,3 +371,21 @@ async def test_QUAR_13_a_document_that_failed_a_moment_ago_waits_while_other_gra
     assert (scene.writer.is_paused, again.done()) == (True, False)
     assert await again is scene.room
     assert not scene.writer.is_paused
+
+
+async def test_QUAR_8_one_whose_line_fails_when_it_goes_on_keeps_no_other_from_going_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = await Scene().begin()
+
+    def fail() -> None:
+        raise RuntimeError("test")
+
+    for visitor in (scene.author, scene.reader):
+        monkeypatch.setattr(visitor, "resume", fail)
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: failures.append(context["exception"]))
+    scene.hub.poisoned(scene.room, PoisonedDocumentError(None, "test"))
+    await scene.calm()
+    assert not scene.writer.is_paused
+    assert [str(failure) for failure in failures] == ["test", "test"]

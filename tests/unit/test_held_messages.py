@@ -14,7 +14,7 @@ from collab.doorkeeper import Admission
 from collab.edge import Edge, EdgeSettings
 from collab.reading import Reading
 from collab.session import Behind, Session
-from collab.wire import sync
+from collab.wire import hocuspocus, sync
 from collab.wire.errors import MalformedError
 from collab.wire.state_vector import StateVector
 from tests.unit.documents import panic_on
@@ -125,6 +125,7 @@ async def test_QUAR_8_what_was_sent_before_leaving_is_taken_and_nothing_more_is_
     socket.channel.leave(0.0)
     socket.written.clear()
     scene.room.ask(socket.channel.session)
+    socket.channel.hear(hocuspocus.SAVED)
     await scene.calm()
     assert scene.live() == content(scene.writer) == {"last": "x"}
     assert socket.channel.session not in scene.room.sessions
