@@ -22,8 +22,8 @@ from collab.session import Session
 from collab.wire.awareness import GONE, Entry, decode_awareness, encode_awareness, encode_entry
 from collab.wire.errors import MalformedError
 
-MAX_ENTRIES = 2_000
-"""Client ids in one awareness message, and in one room together with those it remembers."""
+MAX_ENTRIES = 10_000
+"""Client ids in one awareness message, and in one room together with those it remembers: twice its sessions."""
 
 MAX_OWN_CLIENTS = 16
 """Client ids that one session may announce; stock clients announce one."""
@@ -31,8 +31,11 @@ MAX_OWN_CLIENTS = 16
 MAX_STATE_BYTES = 16 * 1024
 """The largest presence of one client, as it sends it."""
 
-MAX_ROOM_BYTES = 4 * 1024 * 1024
-"""The presence of all clients of one room together, as they send it."""
+MAX_OWN_BYTES = 32 * 1024
+"""The presence of all clients of one session together, so that a few sessions cannot fill a room."""
+
+MAX_ROOM_BYTES = 8 * 1024 * 1024
+"""The presence of all clients of one room together, as they send it; with its principals it fits into one message."""
 
 MAX_CLOCK = 2**31 - 1
 """The highest presence clock that is taken; clients count by one every 15 s."""
@@ -192,11 +195,15 @@ class Presence:
     def _fits(self, session: Session, entry: Entry) -> bool:
         if entry.state == GONE:
             return True
+        if not _is_object(entry.state):  # it could not say whose it is
+            return False
         known, own = self._present.get(entry.client), self._own.get(session, ())
         more_bytes = len(entry.state) - (0 if known is None else known.size_bytes)
+        other_bytes = sum(self._present[client].size_bytes for client in own if client != entry.client)
         return (
             (known is not None or len(self._present) < MAX_ENTRIES)
             and (entry.client in own or len(own) < MAX_OWN_CLIENTS)
+            and other_bytes + len(entry.state) <= MAX_OWN_BYTES
             and self._bytes + more_bytes <= MAX_ROOM_BYTES
         )
 
@@ -246,14 +253,16 @@ class Presence:
         del self._gone[next(iter(self._gone))]
 
 
+def _is_object(state: bytes) -> bool:
+    return state.lstrip(_JSON_SPACE).startswith(b"{")
+
+
 def with_principal(state: bytes, principal: Principal) -> bytes:
-    """Return the JSON text `state` with the member `principal` at its end, if it is an object.
+    """Return the JSON object `state` with the member `principal` at its end.
 
     The last of several members of one name wins (ECMA-262 `JSON.parse`), so whatever the client claims is void.
     """
     inside = state.strip(_JSON_SPACE)[:-1]
-    if not inside.startswith(b"{"):
-        return state
     comma = b"" if inside.rstrip(_JSON_SPACE) == b"{" else b","
     return inside + comma + _member(principal) + b"}"
 

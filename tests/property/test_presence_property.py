@@ -24,7 +24,7 @@ SEEDS = [pytest.param(seed, id=f"again-{seed}") for seed in FAILED_BEFORE] + [
     pytest.param(None, id=str(number)) for number in range(ROUNDS)
 ]
 PEOPLE = [Principal(UUID(int=number), f"Person {number}", "person", Role.MEMBER) for number in range(3)]
-STATES: list[bytes | None] = [b"{}", b'{"x":1}', b'{"x":2}', b'"text"', None]
+STATES: list[bytes | None] = [b"{}", b'{"x":1}', b'{"x":2}', b'{"text":"{"}', None]
 
 
 class Tab:

@@ -10,6 +10,7 @@ from auth.policy import Principal, Role
 from collab.presence import (
     MAX_CLOCK,
     MAX_ENTRIES,
+    MAX_OWN_BYTES,
     MAX_OWN_CLIENTS,
     MAX_ROOM_BYTES,
     MAX_STATE_BYTES,
@@ -30,6 +31,10 @@ OTHER = b'{"user":"b"}'
 
 def entry(client: int, clock: int, state: bytes = STATE) -> bytes:
     return encode_awareness([Entry(client, clock, state)])
+
+
+def state_of(size: int) -> bytes:
+    return b'{"x":"' + b"x" * (size - 8) + b'"}'
 
 
 def session(principal: Principal = ANN) -> Session:
@@ -199,16 +204,22 @@ ANN_TOLD = b'"principal":{"id":"00000000-0000-0000-0000-000000000002","name":"An
         (b'{"principal":{"name":"Root"}}', b'{"principal":{"name":"Root"},' + ANN_TOLD + b"}"),
         (b'{"principal":1,"principal":2}', b'{"principal":1,"principal":2,' + ANN_TOLD + b"}"),
         (b'{"princ\\u0069pal":1}', b'{"princ\\u0069pal":1,' + ANN_TOLD + b"}"),
-        *((state, state) for state in (b'"{}"', b"[{}]", b" 7", b"true", b'"{"')),
     ],
 )
 def test_PRES_5_the_principal_is_the_last_member_of_each_object(state: bytes, expected: bytes) -> None:
     presence = Presence()
     presence.announce(session(ANN), entry(1, 1, state), now=0)
     assert clients(presence.everyone())[1].state == expected
-    shown = json.loads(expected)
-    if isinstance(shown, dict):
-        assert shown["principal"] == {"id": str(ANN.id), "name": "Ann", "kind": "person"}
+    assert json.loads(expected)["principal"] == {"id": str(ANN.id), "name": "Ann", "kind": "person"}
+
+
+@pytest.mark.parametrize("state", [b'"{}"', b"[{}]", b" 7", b"true", b'"{"', b" null "])
+def test_PRES_5_what_could_not_say_whose_it_is_is_left_out(state: bytes) -> None:
+    presence, owner = Presence(), session(ANN)
+    presence.announce(owner, encode_awareness([Entry(1, 1, state), Entry(2, 1, STATE)]), now=0)
+    assert present(presence) == {2: 1}
+    presence.announce(owner, entry(2, 2, state), now=0)
+    assert present(presence) == {2: 1}
 
 
 def test_PRES_5_names_are_spelt_as_JSON_stringify_spells_them() -> None:
@@ -232,8 +243,8 @@ def test_PRES_5_names_are_spelt_as_JSON_stringify_spells_them() -> None:
         (entry(1, 1, b'{"x":1}}'), "not JSON"),
         (entry(1, 1, '{"x":1}'.encode("utf-16")), "not JSON"),
         (entry(1, MAX_CLOCK + 1), "clock"),
-        (entry(1, 1, b'"' + b"x" * (MAX_STATE_BYTES - 1) + b'"'), "16385 bytes, at most 16384"),
-        (encode_awareness(Entry(client, 1, b"{}") for client in range(MAX_ENTRIES + 1)), "at most 2000"),
+        (entry(1, 1, state_of(MAX_STATE_BYTES + 1)), "16385 bytes, at most 16384"),
+        (encode_awareness(Entry(client, 1, b"{}") for client in range(MAX_ENTRIES + 1)), "at most 10000"),
     ],
 )
 @pytest.mark.parametrize("is_greeting", [False, True])
@@ -253,8 +264,7 @@ def test_PRES_6_nothing_of_a_message_is_taken_if_one_state_is_refused() -> None:
 
 def test_PRES_6_the_bound_of_a_state_counts_without_the_principal() -> None:
     presence = Presence()
-    state = b'{"x":"' + b"x" * (MAX_STATE_BYTES - 8) + b'"}'
-    presence.announce(session(), entry(1, MAX_CLOCK, state), now=0)
+    presence.announce(session(), entry(1, MAX_CLOCK, state_of(MAX_STATE_BYTES)), now=0)
     assert len(clients(presence.everyone())[1].state) > MAX_STATE_BYTES
 
 
@@ -289,9 +299,32 @@ def test_PRES_6_a_session_announces_a_bounded_number_of_clients_and_the_rest_is_
     assert present(presence) == {99: 1}, "others are not kept out"
 
 
+def test_PRES_6_the_presence_of_a_session_is_bounded_in_bytes() -> None:
+    presence, many = Presence(), session()
+    half, rest = state_of(MAX_STATE_BYTES), state_of(MAX_OWN_BYTES - MAX_STATE_BYTES - 8)
+    presence.announce(many, encode_awareness([Entry(1, 1, half), Entry(2, 1, rest), Entry(3, 1, state_of(9))]), now=0)
+    assert present(presence) == {1: 1, 2: 1}
+    presence.announce(many, encode_awareness([Entry(1, 2, half), Entry(3, 1, state_of(8))]), now=0)
+    assert present(presence) == {1: 2, 2: 1, 3: 1}, "it can still change what it shows, up to the bound"
+
+
+def test_PRES_6_sixteen_sockets_leave_room_for_everyone_else() -> None:
+    presence = Presence()
+    for number in range(16):
+        greedy = session(ANN)
+        for client in range(number * 100, number * 100 + MAX_OWN_CLIENTS):
+            presence.announce(greedy, entry(client, 1, state_of(MAX_STATE_BYTES)), now=0)
+    everyone = [session(BOB) for _ in range(5_000)]
+    for client, person in enumerate(everyone, 10_000):
+        presence.announce(person, entry(client, 1), now=0)
+    assert len([client for client in present(presence) if client >= 10_000]) == 5_000
+    presence.announce(everyone[0], entry(10_000, 2, state_of(1_000)), now=0)
+    assert present(presence)[10_000] == 2
+
+
 def test_PRES_6_the_presence_of_a_room_is_bounded_in_bytes() -> None:
     presence = Presence()
-    state = b'"' + b"x" * (MAX_STATE_BYTES - 2) + b'"'
+    state = state_of(MAX_STATE_BYTES)
     people = [session() for _ in range(MAX_ROOM_BYTES // MAX_STATE_BYTES + 10)]
     for client, person in enumerate(people):
         presence.announce(person, entry(client, 1, state), now=0)
