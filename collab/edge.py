@@ -31,7 +31,7 @@ class EdgeSettings(NamedTuple):
     direct_bytes: int = 16 * 1024
     """Up to so many bytes of one read are processed as they arrive, each message counted with 64 more; the rest
     takes turns."""
-    messages_per_s: float = 10_000.0
+    messages_per_s: float = 50_000.0
     """How many messages a client may send, over a tick; one that sends more is closed with 4529."""
     connections_per_address: int = 10_000
     """Sockets that one address may have open; a further one is answered 429."""

@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     message_bytes: int = Field(16 * 1024 * 1024, ge=1024, description="Largest websocket message.")
     update_bytes: int = Field(12 * 1024 * 1024, ge=1024, description="Largest update of a client.")
     document_bytes: int = Field(512 * 1024 * 1024, ge=1024, description="Size up to which a document can grow.")
-    messages_per_s: float = Field(10_000.0, gt=0, description="Messages that one client may send, over 5 s.")
+    messages_per_s: float = Field(50_000.0, gt=0, description="Messages that one client may send, over 5 s.")
     sessions_per_graph: int = Field(5_000, ge=1, description="Clients that may be in one graph.")
     connections_per_address: int = Field(10_000, ge=1, description="Sockets that one address may have open.")
     behind_timeout_s: float = Field(60.0, gt=0, description="How long a client that is behind may read nothing.")
