@@ -1,4 +1,4 @@
-"""PRES-3, PRES-4 and PRES-6 on the wire: what is a greeting, and what is refused."""
+"""PRES-2, PRES-3, PRES-4 and PRES-6 on the wire: who hears of whom, what is a greeting, and what is refused."""
 
 import asyncio
 import json
@@ -46,6 +46,16 @@ async def answered(socket: ClientConnection, token: bytes) -> None:
     async with asyncio.timeout(WAIT_S):
         while await socket.recv() != b"\x66" + token:
             pass
+
+
+async def test_PRES_2_a_joiner_is_asked_and_then_told_who_is_present_before_it_says_a_word(served: Served) -> None:
+    url = served.url(await served.create_graph())
+    async with connect(url) as present:
+        await present.send(STEP1 + presence(9, 5))
+        await answered(present, b"a")
+        async with connect(url) as joiner, asyncio.timeout(WAIT_S):
+            kinds = [type(message) for _ in range(2) for message in sync.messages(await joiner.recv(decode=False))]
+            assert kinds == [sync.Step1, sync.Awareness]
 
 
 async def test_PRES_3_only_what_comes_straight_after_the_first_step1_is_a_greeting(served: Served) -> None:
