@@ -14,10 +14,17 @@ NO_SUCH_GRAPH = "there is no such graph"
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """What a handshake tells of where a client comes from: its Host and Origin."""
+    """What a request tells of where it comes from, before anybody knows who sends it."""
 
-    host: str | None
-    origin: str | None
+    host: str | None = None
+    origin: str | None = None
+    address: str = ""
+    """Where the client is; behind a trusted proxy, as that says."""
+    is_secure: bool = False
+    """Whether it came by TLS, to us or to a trusted proxy."""
+    user_agent: str | None = None
+    cookie: str | None = None
+    """The access token in a page's cookie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +53,13 @@ class RefusedError(Exception):
 class Doorkeeper(Protocol):
     """Decides on a handshake, and on the documents named after it."""
 
-    async def admit(self, request: Request) -> Admission:
-        """Return who comes in where; raises RefusedError, or StoreUnavailableError if it cannot be known."""
+    async def admit(self, request: Request, peer: str) -> Admission:
+        """Return who comes in where; raises RefusedError, or StoreUnavailableError if it cannot be known.
 
-    async def check(self, request: Request) -> Visitor:
+        `peer` is the address at the other end of the socket.
+        """
+
+    async def check(self, request: Request, peer: str) -> Visitor:
         """Return where a client comes from that names graphs later; raises RefusedError."""
 
     async def admit_document(self, visitor: Visitor, name: str, token: str) -> Admission:

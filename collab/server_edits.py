@@ -26,7 +26,7 @@ from persistence.errors import (
     StoreUnavailableError,
 )
 from persistence.ports import Refusal
-from persistence.records import NewEvent, Operation
+from persistence.records import Caller, NewEvent, Operation
 
 SERVER_SESSION_ID = "server"
 """Stands where the session would be for operations that no connection brought."""
@@ -46,17 +46,17 @@ class ServerEdits:
     `run(build, document, client_id)` calls `build` where it holds nobody up. `new_client_id` gives random
     numbers from 1 to MAX_SERVER_CLIENT_ID, so that an id whose edits were lost with a disk is hardly used again;
     a document in which nearly all of them are used has the lowest one that is not, however high.
-    `project_of(user_id, graph_id)` tells where an event belongs.
+    `project_of(caller, graph_id)` tells where an event belongs.
     """
 
     hub: Hub
     run: Callable[[Build, bytes, int], Awaitable[ServerEdit]]
-    project_of: Callable[[UUID, UUID], Awaitable[UUID]]
+    project_of: Callable[[Caller, UUID], Awaitable[UUID]]
     new_client_id: Callable[[], int]
     timeout_s: float
     _turns: WeakValueDictionary[UUID, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
-    async def edit(self, user_id: UUID, graph_id: UUID, event_type: str | None, build: Build) -> Mapping[str, Any]:
+    async def edit(self, caller: Caller, graph_id: UUID, event_type: str | None, build: Build) -> Mapping[str, Any]:
         """Change a graph's document and return the summary of `build` (`workspace.ports.LiveEditor`).
 
         Raises StoreUnavailableError if all of that takes longer than `timeout_s`; what was handed to the log by
@@ -68,23 +68,23 @@ class ServerEdits:
                 room = await self.hub.open(graph_id)
                 self.hub.hold(room)
                 try:
-                    return await self._edit(room, user_id, event_type, build)
+                    return await self._edit(room, caller, event_type, build)
                 finally:
                     self.hub.let_go(room, asyncio.get_running_loop().time())
         except TimeoutError:
             raise StoreUnavailableError(f"the edit took longer than {self.timeout_s} s; it may follow") from None
 
-    async def _edit(self, room: Room, user_id: UUID, event_type: str | None, build: Build) -> Mapping[str, Any]:
+    async def _edit(self, room: Room, caller: Caller, event_type: str | None, build: Build) -> Mapping[str, Any]:
         edit = await self.run(build, self._document(room), self._unused_client_id(room))
         if not edit.updates:
             return edit.summary
         event = None
         if event_type is not None:
-            project_id = await self.project_of(user_id, room.graph_id)
-            event = NewEvent(room.graph_id, event_type, edit.summary, user_id, project_id)
+            project_id = await self.project_of(caller, room.graph_id)
+            event = NewEvent(room.graph_id, event_type, edit.summary, caller.user_id, project_id)
         if room.close_code is not None:
             raise _closed(room)
-        failure = await asyncio.shield(self._commit(room, user_id, edit.updates, event))
+        failure = await asyncio.shield(self._commit(room, caller.user_id, edit.updates, event))
         if failure is not None:
             raise failure
         return edit.summary

@@ -5,10 +5,10 @@ from uuid import UUID
 
 import asyncpg
 
-from persistence.database import Database
+from persistence.database import Database, set_graph
 from persistence.errors import NotFoundError
 from persistence.events import append_event
-from persistence.records import GraphRow, NewEvent, ProjectRow, UnpackedGraph
+from persistence.records import Caller, GraphRow, NewEvent, ProjectRow, UnpackedGraph
 
 UNARCHIVE_SESSION_ID = "unarchive"
 """Stands where the session would be for operations that came in an archive."""
@@ -32,9 +32,9 @@ class Archives:
         FROM graphs WHERE project_id = $1 AND deleted_at IS NULL ORDER BY id
     """
 
-    async def read(self, user_id: UUID, project_id: UUID) -> tuple[ProjectRow, tuple[GraphRow, ...]]:
+    async def read(self, caller: Caller, project_id: UUID) -> tuple[ProjectRow, tuple[GraphRow, ...]]:
         """Return a project and its graphs, oldest first, without what is in the bin. Raises NotFoundError."""
-        async with self._database.request(user_id) as connection:
+        async with self._database.request(caller) as connection:
             project = await connection.fetchrow(self.READ_PROJECT, project_id)
             if project is None:
                 raise NotFoundError("project", project_id)
@@ -56,7 +56,7 @@ class Archives:
     """
 
     async def store(
-        self, user_id: UUID, group_id: UUID, project: ProjectRow, archived_id: UUID, graphs: Iterable[UnpackedGraph]
+        self, caller: Caller, group_id: UUID, project: ProjectRow, archived_id: UUID, graphs: Iterable[UnpackedGraph]
     ) -> None:
         """Store a project of a group with its graphs, all or nothing.
 
@@ -64,15 +64,15 @@ class Archives:
         parent must be one of them. Raises InvalidValueError for what the schema refuses.
         """
         parents: list[tuple[UUID, UUID]] = []
-        async with self._database.request(user_id) as connection:
+        async with self._database.request(caller) as connection:
             await connection.execute(
                 self.CREATE_PROJECT,
                 *(project.id, project.name, project.description),
-                *(project.plan_dag, project.plan_dag_version, project.rules, group_id, user_id),
+                *(project.plan_dag, project.plan_dag_version, project.rules, group_id, caller.user_id),
             )
-            await append_event(connection, _event(user_id, project.id, project, archived_id))
+            await append_event(connection, _event(caller.user_id, project.id, project, archived_id))
             for graph in graphs:
-                await self._store_graph(connection, user_id, project.id, graph)
+                await self._store_graph(connection, caller.user_id, project.id, graph)
                 if graph.row.parent_graph_id is not None:
                     parents.append((graph.row.id, graph.row.parent_graph_id))
             await connection.executemany(self.SET_PARENT, parents)
@@ -83,6 +83,7 @@ class Archives:
         row = graph.row
         values = (row.id, row.name, row.description, row.graph_type, row.metadata, project_id)
         await connection.execute(self.CREATE_GRAPH, *values)
+        await set_graph(connection, row.id)
         await connection.executemany(self.INSERT_OPERATION, list(_operations(user_id, graph)), timeout=STORE_TIMEOUT_S)
         await append_event(connection, _event(user_id, project_id, row, graph.archived_id))
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from persistence.records import Caller
 from persistence.translation import connecting, translate
 
 _REQUEST_ROLE = "layercake_app"
@@ -23,7 +24,11 @@ _NOTICE_A_LOST_CLIENT = {
     "tcp_keepalives_count": "3",
 }
 
-SET_USER = "SELECT set_config('app.user_id', $1, true)"
+SET_CALLER = """
+    SELECT set_config('app.user_id', $1, true), set_config('app.grant', $2, true),
+        set_config('app.everywhere', $3, true), set_config('app.graph_id', $4, true)
+"""
+SET_GRAPH = "SELECT set_config('app.graph_id', $1, true)"
 PING = "SELECT 1"
 
 
@@ -55,13 +60,16 @@ class Database:
         return cls(url, requests, services, timeout_s=timeout_s)
 
     @asynccontextmanager
-    async def request(self, user_id: UUID) -> AsyncIterator[asyncpg.Connection]:
-        """One transaction under row level security as the person `user_id`.
+    async def request(self, caller: Caller, graph_id: UUID | None = None) -> AsyncIterator[asyncpg.Connection]:
+        """One transaction under row level security on behalf of `caller`.
 
-        Committed at the end of the block; rolled back when it raises or is cancelled.
+        With a `graph_id` it is about that graph: rows of others are not seen (`set_graph`), and only so are
+        operations added. Committed at the end of the block; rolled back when it raises or is cancelled.
         """
+        grant = "" if caller.grant is None else f"{caller.grant.graph_id}:{caller.grant.role}"
+        everywhere = "on" if caller.is_everywhere else ""
         async with self._transaction(self._requests) as connection:
-            await connection.execute(SET_USER, str(user_id))
+            await connection.execute(SET_CALLER, str(caller.user_id), grant, everywhere, str(graph_id or ""))
             yield connection
 
     @asynccontextmanager
@@ -109,6 +117,11 @@ class Database:
         with translate():
             async with pool.acquire(timeout=self._timeout_s) as connection, connection.transaction():
                 yield cast("asyncpg.Connection", connection)
+
+
+async def set_graph(connection: asyncpg.Connection, graph_id: UUID) -> None:
+    """Make the rest of a request about this graph."""
+    await connection.execute(SET_GRAPH, str(graph_id))
 
 
 async def _pool(url: str, role: str, *, pool_size: int, timeout_s: float) -> asyncpg.Pool:

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from persistence.database import Database
-from persistence.records import Event, Graph, NewEvent, Project
+from persistence.records import Caller, Event, Graph, NewEvent, Project
 
 MONTHS_AHEAD = 3
 """For how many months after this one partitions are made."""
@@ -59,9 +59,9 @@ class Events:
         FROM events WHERE stream_id = $1 AND ($2::bigint IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
     """
 
-    async def of_stream(self, user_id: UUID, stream_id: UUID, before: int | None, limit: int) -> tuple[Event, ...]:
+    async def of_stream(self, caller: Caller, stream_id: UUID, before: int | None, limit: int) -> tuple[Event, ...]:
         """Return the newest `limit` events of a stream, of those older than the event `before` if it is given."""
-        async with self._database.request(user_id) as connection:
+        async with self._database.request(caller) as connection:
             rows = await connection.fetch(self.OF_STREAM, stream_id, before, limit)
         return tuple(_event(row) for row in rows)
 
@@ -70,9 +70,9 @@ class Events:
         FROM events WHERE project_id = $1 AND ($2::bigint IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
     """
 
-    async def of_project(self, user_id: UUID, project_id: UUID, before: int | None, limit: int) -> tuple[Event, ...]:
+    async def of_project(self, caller: Caller, project_id: UUID, before: int | None, limit: int) -> tuple[Event, ...]:
         """Return the same of a project and all its graphs, those included that were purged."""
-        async with self._database.request(user_id) as connection:
+        async with self._database.request(caller) as connection:
             rows = await connection.fetch(self.OF_PROJECT, project_id, before, limit)
         return tuple(_event(row) for row in rows)
 

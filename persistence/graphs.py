@@ -10,7 +10,7 @@ from persistence.document import DocumentUpdate
 from persistence.errors import NotFoundError
 from persistence.events import append_event, retitle_events
 from persistence.identifiers import new_id
-from persistence.records import Graph, GraphType, NewEvent, Origin, Retitle
+from persistence.records import Caller, Graph, GraphType, NewEvent, Origin, Retitle
 
 IMPORT_SESSION_ID = "import"
 """Stands where the session would be for operations that no connection brought."""
@@ -35,7 +35,7 @@ class Graphs:
 
     async def create(
         self,
-        user_id: UUID,
+        caller: Caller,
         project_id: UUID,
         name: str,
         graph_type: GraphType,
@@ -50,10 +50,10 @@ class Graphs:
         """
         graph_id = new_id()
         operations = [
-            (graph_id, update.data, update.vector_clock, user_id, IMPORT_SESSION_ID, str(update.client_id))
+            (graph_id, update.data, update.vector_clock, caller.user_id, IMPORT_SESSION_ID, str(update.client_id))
             for update in updates
         ]
-        async with self._database.request(user_id) as connection:
+        async with self._database.request(caller, graph_id) as connection:
             row = await connection.fetchrow(
                 self.CREATE, graph_id, project_id, name, description, graph_type, origin.parent_graph_id
             )
@@ -61,7 +61,7 @@ class Graphs:
                 raise NotFoundError("project", project_id)
             await connection.executemany(self.INSERT_OPERATION, operations)
             payload = {"name": name, "description": description, "graph_type": graph_type, **origin.details}
-            await append_event(connection, NewEvent(graph_id, origin.event_type, payload, user_id, project_id))
+            await append_event(connection, NewEvent(graph_id, origin.event_type, payload, caller.user_id, project_id))
         return _graph(row)
 
     LIST = """
@@ -71,21 +71,20 @@ class Graphs:
         ORDER BY g.created_at, g.id
     """
 
-    async def of_project(self, user_id: UUID, project_id: UUID) -> tuple[Graph, ...]:
+    async def of_project(self, caller: Caller, project_id: UUID) -> tuple[Graph, ...]:
         """Return the graphs of a project, oldest first."""
-        async with self._database.request(user_id) as connection:
+        async with self._database.request(caller) as connection:
             rows = await connection.fetch(self.LIST, project_id)
         return tuple(map(_graph, rows))
 
     READ = """
         SELECT g.id, g.project_id, g.name, g.description, g.graph_type, g.parent_graph_id, g.created_at, g.updated_at
-        FROM graphs g JOIN projects p ON p.id = g.project_id
-        WHERE g.id = $1 AND g.deleted_at IS NULL AND p.deleted_at IS NULL
+        FROM graphs g WHERE g.id = $1 AND graph_is_there($1)
     """
 
-    async def read(self, user_id: UUID, graph_id: UUID) -> Graph:
+    async def read(self, caller: Caller, graph_id: UUID) -> Graph:
         """Return a graph. Raises NotFoundError."""
-        async with self._database.request(user_id) as connection:
+        async with self._database.request(caller) as connection:
             row = await connection.fetchrow(self.READ, graph_id)
         return _found(row, graph_id)
 
@@ -101,14 +100,14 @@ class Graphs:
             g.updated_at, old.name AS old_name, old.description AS old_description
     """
 
-    async def change(self, user_id: UUID, graph_id: UUID, new: Retitle) -> Graph:
+    async def change(self, caller: Caller, graph_id: UUID, new: Retitle) -> Graph:
         """Rename and describe a graph. Raises NotFoundError, InvalidValueError."""
-        async with self._database.request(user_id) as connection:
+        async with self._database.request(caller) as connection:
             row = await connection.fetchrow(self.CHANGE, graph_id, new.name, new.description, new.keep_description)
             if row is None:
                 raise NotFoundError("graph", graph_id)
             graph = _graph(row)
-            for event in retitle_events(user_id, graph, row):
+            for event in retitle_events(caller.user_id, graph, row):
                 await append_event(connection, event)
         return graph
 
@@ -116,26 +115,21 @@ class Graphs:
         UPDATE graphs SET deleted_at = now() WHERE id = $1 AND deleted_at IS NULL RETURNING project_id, name
     """
 
-    async def delete(self, user_id: UUID, graph_id: UUID) -> None:
+    async def delete(self, caller: Caller, graph_id: UUID) -> None:
         """Put a graph in the bin: the log behind it is kept. Raises NotFoundError."""
-        async with self._database.request(user_id) as connection:
+        async with self._database.request(caller) as connection:
             row = await connection.fetchrow(self.DELETE, graph_id)
             if row is None:
                 raise NotFoundError("graph", graph_id)
-            event = NewEvent(graph_id, "graph.binned", {"name": row["name"]}, user_id, row["project_id"])
+            event = NewEvent(graph_id, "graph.binned", {"name": row["name"]}, caller.user_id, row["project_id"])
             await append_event(connection, event)
 
-    ROLE = """
-        SELECT m.role FROM graphs g
-        JOIN projects p ON p.id = g.project_id
-        JOIN group_memberships m ON m.group_id = p.group_id
-        WHERE g.id = $1 AND g.deleted_at IS NULL AND p.deleted_at IS NULL AND m.user_id = $2
-    """
+    ROLE = "SELECT role_in_graph($1) WHERE graph_is_there($1)"
 
-    async def role_in_graph(self, user_id: UUID, graph_id: UUID) -> str | None:
-        """Return what the user is in the graph's group; None if nothing, or there is no such graph."""
-        async with self._database.request(user_id) as connection:
-            role: str | None = await connection.fetchval(self.ROLE, graph_id, user_id)
+    async def role_in_graph(self, caller: Caller, graph_id: UUID) -> str | None:
+        """Return what the caller is in the graph; None if nothing, or there is no such graph."""
+        async with self._database.request(caller) as connection:
+            role: str | None = await connection.fetchval(self.ROLE, graph_id)
         return role
 
 

@@ -61,16 +61,15 @@ DROP_STATE = """
     WHERE id = $1
 """
 
-COLUMNS = (
-    "graph_id",
-    "operation_data",
-    "vector_clock",
-    "user_id",
-    "session_id",
-    "client_id",
-    "created_at",
-    "applied_at",
-)
+# Not COPY, which PostgreSQL does not do under row level security (decisions/012).
+INSERT_OPERATIONS = """
+    INSERT INTO crdt_operations
+        (graph_id, operation_data, vector_clock, user_id, session_id, client_id, created_at, applied_at)
+    SELECT * FROM unnest(
+        $1::uuid[], $2::bytea[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[]
+    )
+"""
+
 FETCH_ROWS = 1_000
 """How many stored operations are held in memory at once while a document loads."""
 
@@ -92,9 +91,7 @@ async def write_flush(
     keys = sorted({graph_lock(operation.graph_id, LockKind.FLUSH) for operation in operations})
     async with connection.transaction():
         await connection.execute(BEGIN_FLUSH, flush_id, keys, timeout=timeout_s)
-        await connection.copy_records_to_table(
-            "crdt_operations", records=map(_row, operations), columns=COLUMNS, timeout=timeout_s
-        )
+        await connection.execute(INSERT_OPERATIONS, *zip(*map(_row, operations), strict=True), timeout=timeout_s)
         for operation in operations:
             if operation.settles:
                 await connection.execute(MARK_APPLIED, operation.graph_id, operation.settles, timeout=timeout_s)

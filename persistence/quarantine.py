@@ -11,7 +11,7 @@ import asyncpg
 from persistence.database import Database
 from persistence.errors import NotFoundError
 from persistence.events import append_event
-from persistence.records import SYSTEM_USER_ID, NewEvent, QuarantinedOperation
+from persistence.records import SYSTEM_USER_ID, Caller, NewEvent, QuarantinedOperation
 
 
 class Quarantine:
@@ -59,25 +59,23 @@ class Quarantine:
 
     LIST = """
         SELECT q.operation_id, q.graph_id, q.reason, q.quarantined_at, o.user_id, o.session_id, o.client_id,
-            o.created_at, octet_length(o.operation_data) AS size_bytes, ''::bytea AS data, m.role
+            o.created_at, octet_length(o.operation_data) AS size_bytes, ''::bytea AS data,
+            role_in_graph(q.graph_id) AS role
         FROM quarantined_operations q JOIN crdt_operations o ON o.id = q.operation_id
-        JOIN graphs g ON g.id = q.graph_id
-        JOIN projects p ON p.id = g.project_id
-        JOIN group_memberships m ON m.group_id = p.group_id
-        WHERE m.user_id = $1 AND ($2::uuid IS NULL OR q.graph_id = $2)
-            AND g.deleted_at IS NULL AND p.deleted_at IS NULL
-        ORDER BY q.operation_id DESC LIMIT $3
+        WHERE ($1::uuid IS NULL OR q.graph_id = $1) AND graph_is_there(q.graph_id)
+            AND role_in_graph(q.graph_id) IS NOT NULL
+        ORDER BY q.operation_id DESC LIMIT $2
     """
 
     async def of_user(
-        self, user_id: UUID, graph_id: UUID | None, limit: int
+        self, caller: Caller, graph_id: UUID | None, limit: int
     ) -> tuple[tuple[QuarantinedOperation, str], ...]:
-        """Return the newest `limit` quarantined operations of one graph, or of all of the user's, with the role there.
+        """Return the newest `limit` quarantined operations of one graph, or all of the caller's, with the role there.
 
         Without their bytes.
         """
-        async with self._database.request(user_id) as connection:
-            rows = await connection.fetch(self.LIST, user_id, graph_id, limit)
+        async with self._database.request(caller) as connection:
+            rows = await connection.fetch(self.LIST, graph_id, limit)
         return tuple((_operation(row), row["role"]) for row in rows)
 
     READ = """
@@ -86,9 +84,9 @@ class Quarantine:
         FROM quarantined_operations q JOIN crdt_operations o ON o.id = q.operation_id WHERE q.operation_id = $1
     """
 
-    async def find(self, user_id: UUID, operation_id: int) -> QuarantinedOperation | None:
+    async def find(self, caller: Caller, operation_id: int) -> QuarantinedOperation | None:
         """Return a quarantined operation, None if there is no such one; whose it is, the caller asks."""
-        async with self._database.request(user_id) as connection:
+        async with self._database.request(caller) as connection:
             row = await connection.fetchrow(self.READ, operation_id)
         return None if row is None else _operation(row)
 
@@ -101,10 +99,10 @@ class Quarantine:
         WHERE id = $1
     """
 
-    async def release(self, user_id: UUID, graph_id: UUID, operation_id: int) -> None:
-        """Have an operation loaded again from the next load on, as one that came late, with an event of `user_id`.
+    async def release(self, caller: Caller, graph_id: UUID, operation_id: int) -> None:
+        """Have an operation loaded again from the next load on, as one that came late, with an event of `caller`.
 
-        As the server itself, since requests do not write how a graph is loaded; `user_id` was authorised before.
+        As the server itself, since requests do not write how a graph is loaded; `caller` was authorised before.
         Raises NotFoundError if it is not quarantined (any more).
         """
         async with self._database.service() as connection:
@@ -113,7 +111,7 @@ class Quarantine:
                 raise NotFoundError("quarantined operation", operation_id)
             await connection.execute(self.LOAD_AGAIN, graph_id, operation_id)
             payload = {"operation_id": operation_id}
-            event = NewEvent(graph_id, "graph.operation_released", payload, user_id, project_id)
+            event = NewEvent(graph_id, "graph.operation_released", payload, caller.user_id, project_id)
             await append_event(connection, event)
 
     COUNT = "SELECT count(*) FROM quarantined_operations"

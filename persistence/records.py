@@ -18,6 +18,29 @@ EVERYONE_GROUP_ID = UUID("00000000-0000-7000-8000-000000000003")
 
 GraphType = Literal["data", "reference", "computed", "plan", "chain"]
 
+RoleName = Literal["admin", "member", "viewer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A role in one graph that a token gives by itself."""
+
+    graph_id: UUID
+    role: RoleName
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """On whose behalf a request reads and writes: row level security lets it no further than `user_id` may.
+
+    With a `grant` no group counts, only that. One that is everywhere is the operator of the machine: anybody on a
+    server that is open, and its command line.
+    """
+
+    user_id: UUID
+    grant: Grant | None = None
+    is_everywhere: bool = False
+
 
 @dataclass(frozen=True, slots=True)
 class Project:

@@ -11,6 +11,7 @@ from uuid import UUID
 from persistence.database import Database
 from persistence.document import Edge, Layer, Node, read_edge, read_layer, read_node
 from persistence.errors import NotFoundError
+from persistence.records import Caller
 
 BEHIND_COUNTED = 1_000
 """Operations that are not yet in the tables are counted up to here."""
@@ -165,17 +166,16 @@ class GraphTables:
                 SELECT FROM crdt_operations o WHERE o.graph_id = g.id AND o.id > g.projected_through LIMIT $2
             ) AS missing
         ) AS behind
-        FROM graphs g JOIN projects p ON p.id = g.project_id
-        WHERE g.id = $1 AND g.deleted_at IS NULL AND p.deleted_at IS NULL
+        FROM graphs g WHERE g.id = $1 AND graph_is_there($1)
     """
 
     async def page(
-        self, user_id: UUID, graph_id: UUID, table: GraphTable[_Entity], query: TableQuery
+        self, caller: Caller, graph_id: UUID, table: GraphTable[_Entity], query: TableQuery
     ) -> TablePage[_Entity]:
         """Return the rows after `query.after`, ties in the order of their ids. Raises NotFoundError."""
         place = (None, None) if query.after is None else (query.after.value, query.after.id)
         filters = (query.filters.get(name) for name in table.filters)
-        async with self._database.request(user_id) as connection:
+        async with self._database.request(caller, graph_id) as connection:
             # First: what is committed between the two statements makes the rows newer than we say, never older.
             progress = await connection.fetchrow(self.PROGRESS, graph_id, BEHIND_COUNTED)
             if progress is None:

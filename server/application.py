@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from fastapi import FastAPI, HTTPException, Request
 
 from auth.policy import Principal
+from collab.doorkeeper import Visitor
 from server.door import Authenticator, UnauthenticatedError, bearer
 from server.http import bin as binned
 from server.http import (
@@ -56,8 +57,10 @@ def build_http(settings: Settings, services: Services, authenticate: Authenticat
 def _http_authentication(authenticate: Authenticator) -> Callable[[Request], Awaitable[Principal]]:
     async def authenticated(request: Request) -> Principal:
         headers = request.headers
+        address = request.client.host if request.client else ""
+        visitor = Visitor(headers.get("host"), headers.get("origin"), address, user_agent=headers.get("user-agent"))
         try:
-            return await authenticate(headers.get("host"), headers.get("origin"), bearer(headers.get("authorization")))
+            return await authenticate(visitor, bearer(headers.get("authorization")))
         except UnauthenticatedError as error:
             raise HTTPException(401, str(error), {"WWW-Authenticate": "Bearer"}) from None
         except ForeignRequestError as error:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 from uuid import UUID
@@ -10,9 +10,9 @@ from uuid import UUID
 from websockets.datastructures import MultipleValuesError
 from websockets.http11 import Request
 
-from auth.policy import Action, Principal, Role, may
+from auth.policy import OPERATOR, Action, Kind, Principal, Resource, may
 from collab.doorkeeper import NO_SUCH_GRAPH, Admission, RefusedError, Visitor
-from persistence.records import ANONYMOUS_USER_ID
+from persistence.records import Caller
 from server.origin import ForeignRequestError, check_open
 
 MAX_NAME_CHARACTERS = 255
@@ -29,25 +29,25 @@ class UnauthenticatedError(Exception):
 class Authenticator(Protocol):
     """Finds out who stands behind a request."""
 
-    async def __call__(self, host: str | None, origin: str | None, token: str | None) -> Principal:
+    async def __call__(self, visitor: Visitor, token: str | None) -> Principal:
         """Return the principal; raises UnauthenticatedError or ForeignRequestError."""
 
 
-async def everyone_is_admin(host: str | None, origin: str | None, token: str | None) -> Principal:  # noqa: ARG001
+async def everyone_is_admin(visitor: Visitor, token: str | None) -> Principal:  # noqa: ARG001
     """Answer for `--open`: whoever comes from this machine is the built-in anonymous administrator."""
-    check_open(host, origin)
-    return Principal(ANONYMOUS_USER_ID, "anonymous", "person", Role.ADMIN)
+    check_open(visitor.host, visitor.origin)
+    return OPERATOR
 
 
-async def nobody_is_known(host: str | None, origin: str | None, token: str | None) -> Principal:  # noqa: ARG001
+async def nobody_is_known(visitor: Visitor, token: str | None) -> Principal:  # noqa: ARG001
     """Answer for a server without accounts that is not open."""
     raise UnauthenticatedError
 
 
 class Roles(Protocol):
-    """Where the role of a person in a graph is looked up."""
+    """Where the role of a caller in a graph is looked up."""
 
-    async def role_in_graph(self, user_id: UUID, graph_id: UUID) -> str | None: ...
+    async def role_in_graph(self, caller: Caller, graph_id: UUID) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +57,23 @@ class Door:
     authenticate: Authenticator
     roles: Roles
 
-    async def admit(self, request: Request) -> Admission:
+    async def admit(self, request: Request, peer: str) -> Admission:
         """Let a client of the y dialect in.
 
         Raises RefusedError: 400 malformed, 401 unknown, 403 foreign page, 404 no such graph (or none
         one may read), 414 absurd name.
         """
         url = _url(request)
-        visitor, token = _visitor(request), _token(request, url.query)
+        visitor, token = _visitor(request, peer), _token(request, url.query)
         principal = await self._known(visitor, token)
         return await self._admission(principal, _graph_id_in(url.path))
 
-    async def check(self, request: Request) -> Visitor:
+    async def check(self, request: Request, peer: str) -> Visitor:
         """Let a client of the Hocuspocus dialect as far as the door of its documents.
 
         Raises RefusedError: 400 malformed, 403 foreign page.
         """
-        visitor = _visitor(request)
+        visitor = _visitor(request, peer)
         with suppress(UnauthenticatedError):  # who it is, the token of each document says
             await self._authenticated(visitor, None)
         return visitor
@@ -94,20 +94,20 @@ class Door:
 
     async def _authenticated(self, visitor: Visitor, token: str | None) -> Principal:
         try:
-            return await self.authenticate(visitor.host, visitor.origin, token)
+            return await self.authenticate(visitor, token)
         except ForeignRequestError as error:
             raise RefusedError(403, str(error)) from None
 
     async def _admission(self, principal: Principal, graph_id: UUID) -> Admission:
-        role = await self.roles.role_in_graph(principal.id, graph_id)
-        principal = replace(principal, role=None if role is None else Role(role))
-        if not may(principal, Action.READ):
+        graph = Resource.of(Kind.GRAPH, await self.roles.role_in_graph(principal.caller, graph_id))
+        if not may(principal, Action.READ, graph):
             raise RefusedError(404, NO_SUCH_GRAPH)
-        return Admission(graph_id, principal, read_only=not may(principal, Action.EDIT))
+        return Admission(graph_id, principal, read_only=not may(principal, Action.EDIT, graph))
 
 
-def _visitor(request: Request) -> Visitor:
-    return Visitor(_single(request, "Host"), _single(request, "Origin"))
+def _visitor(request: Request, peer: str) -> Visitor:
+    host, origin, agent = (_single(request, name) for name in ("Host", "Origin", "User-Agent"))
+    return Visitor(host, origin, peer, user_agent=agent)
 
 
 def _url(request: Request) -> SplitResult:

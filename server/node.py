@@ -15,6 +15,7 @@ from persistence.graphs import Graphs
 from persistence.identifiers import new_id
 from persistence.log_writer import LogSettings, LogWriter
 from persistence.operations import StoredDocuments
+from persistence.records import Caller
 from server.documents import Documents
 from server.settings import Settings
 from server.workers import Workers
@@ -54,8 +55,8 @@ async def running_node(settings: Settings, database: Database, workers: Workers)
 
 
 def _server_edits(settings: Settings, hub: Hub, graphs: Graphs, workers: Workers) -> ServerEdits:
-    async def project_of(user_id: UUID, graph_id: UUID) -> UUID:
-        return (await graphs.read(user_id, graph_id)).project_id
+    async def project_of(caller: Caller, graph_id: UUID) -> UUID:
+        return (await graphs.read(caller, graph_id)).project_id
 
     return ServerEdits(
         hub,

@@ -4,11 +4,10 @@ Every method asks the policy. What one may not read is not found; what one may r
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from uuid import UUID
 
 from auth.errors import ForbiddenError
-from auth.policy import Action, Principal, Role, may
+from auth.policy import Action, Kind, Principal, Resource, may
 from persistence.errors import NotFoundError
 from persistence.records import Graph, GraphType, Origin, Project, Retitle
 from workspace.importing import PreparedGraph
@@ -34,34 +33,34 @@ class Catalogue:
         Raises ForbiddenError if there is none, InvalidValueError for a bad name.
         """
         group_id = await self.group_for_new_project(principal)
-        return await self._projects.create(principal.id, group_id, name, description)
+        return await self._projects.create(principal.caller, group_id, name, description)
 
     async def group_for_new_project(self, principal: Principal) -> UUID:
         """Return the first group that the principal joined and may edit in. Raises ForbiddenError if there is none."""
-        for group_id, role in await self._projects.groups_of(principal.id):
-            if may(replace(principal, role=Role(role)), Action.EDIT):
+        for group_id, role in await self._projects.groups_of(principal.caller):
+            if may(principal, Action.EDIT, Resource.of(Kind.GROUP, role)):
                 return group_id
         raise ForbiddenError(Action.EDIT, "group")
 
     async def projects(self, principal: Principal) -> tuple[Project, ...]:
         """Return the projects the principal may read, oldest first."""
-        return await self._projects.of_user(principal.id)
+        return await self._projects.of_user(principal.caller)
 
     async def project(self, principal: Principal, project_id: UUID) -> Project:
         """Return a project. Raises NotFoundError."""
         await self.authorise_project(principal, project_id, Action.READ)
-        return await self._projects.read(principal.id, project_id)
+        return await self._projects.read(principal.caller, project_id)
 
     async def change_project(self, principal: Principal, project_id: UUID, new: Retitle) -> Project:
         """Rename and describe a project. Raises InvalidValueError for a bad name."""
         await self.authorise_project(principal, project_id, Action.EDIT)
-        return await self._projects.change(principal.id, project_id, new)
+        return await self._projects.change(principal.caller, project_id, new)
 
     async def delete_project(self, principal: Principal, project_id: UUID) -> None:
         """Put a project in the bin, and its graphs with it."""
         await self.authorise_project(principal, project_id, Action.MANAGE)
-        graphs = await self._graphs.of_project(principal.id, project_id)
-        await self._projects.delete(principal.id, project_id)
+        graphs = await self._graphs.of_project(principal.caller, project_id)
+        await self._projects.delete(principal.caller, project_id)
         for graph in graphs:
             await self._after_delete(graph.id)
 
@@ -70,51 +69,47 @@ class Catalogue:
     ) -> Graph:
         """Create an empty graph. Raises InvalidValueError for a bad name."""
         await self.authorise_project(principal, project_id, Action.EDIT)
-        return await self._graphs.create(principal.id, project_id, name, graph_type, description)
+        return await self._graphs.create(principal.caller, project_id, name, graph_type, description)
 
     async def graphs(self, principal: Principal, project_id: UUID) -> tuple[Graph, ...]:
         """Return the graphs of a project, oldest first."""
         await self.authorise_project(principal, project_id, Action.READ)
-        return await self._graphs.of_project(principal.id, project_id)
+        return await self._graphs.of_project(principal.caller, project_id)
 
     async def graph(self, principal: Principal, graph_id: UUID) -> Graph:
         """Return a graph without its content. Raises NotFoundError."""
         await self.authorise_graph(principal, graph_id, Action.READ)
-        return await self._graphs.read(principal.id, graph_id)
+        return await self._graphs.read(principal.caller, graph_id)
 
     async def change_graph(self, principal: Principal, graph_id: UUID, new: Retitle) -> Graph:
         """Rename and describe a graph. Raises InvalidValueError for a bad name."""
         await self.authorise_graph(principal, graph_id, Action.EDIT)
-        return await self._graphs.change(principal.id, graph_id, new)
+        return await self._graphs.change(principal.caller, graph_id, new)
 
     async def delete_graph(self, principal: Principal, graph_id: UUID) -> None:
         """Put a graph in the bin."""
         await self.authorise_graph(principal, graph_id, Action.MANAGE)
-        await self._graphs.delete(principal.id, graph_id)
+        await self._graphs.delete(principal.caller, graph_id)
         await self._after_delete(graph_id)
 
     async def import_graph(self, principal: Principal, project_id: UUID, name: str, prepared: PreparedGraph) -> Graph:
         """Create a graph with its content: all of it, or nothing if this raises."""
         await self.authorise_project(principal, project_id, Action.EDIT)
         origin = Origin("graph.imported", prepared.counts)
-        return await self._graphs.create(principal.id, project_id, name, "data", None, prepared.updates, origin)
+        return await self._graphs.create(principal.caller, project_id, name, "data", None, prepared.updates, origin)
 
     async def authorise_project(self, principal: Principal, project_id: UUID, action: Action) -> None:
         """Return if the principal may do `action`; raises NotFoundError if not even read, else ForbiddenError."""
-        role = await self._projects.role_in_project(principal.id, project_id)
-        if not may(_with_role(principal, role), Action.READ):
+        project = Resource.of(Kind.PROJECT, await self._projects.role_in_project(principal.caller, project_id))
+        if not may(principal, Action.READ, project):
             raise NotFoundError("project", project_id)
-        if not may(_with_role(principal, role), action):
+        if not may(principal, action, project):
             raise ForbiddenError(action, "project")
 
     async def authorise_graph(self, principal: Principal, graph_id: UUID, action: Action) -> None:
         """Return if the principal may do `action`; raises NotFoundError if not even read, else ForbiddenError."""
-        role = await self._graphs.role_in_graph(principal.id, graph_id)
-        if not may(_with_role(principal, role), Action.READ):
+        graph = Resource.of(Kind.GRAPH, await self._graphs.role_in_graph(principal.caller, graph_id))
+        if not may(principal, Action.READ, graph):
             raise NotFoundError("graph", graph_id)
-        if not may(_with_role(principal, role), action):
+        if not may(principal, action, graph):
             raise ForbiddenError(action, "graph")
-
-
-def _with_role(principal: Principal, role: str | None) -> Principal:
-    return replace(principal, role=None if role is None else Role(role))

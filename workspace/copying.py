@@ -47,7 +47,7 @@ class Copies:
         updates = await self._worker.run(copied_updates, document, graph_id, name)
         origin = Origin("graph.copied", {"parent_graph_id": str(graph_id)}, parent_graph_id=graph_id)
         return await self._graphs.create(
-            principal.id, target_id, name, source.graph_type, source.description, updates, origin
+            principal.caller, target_id, name, source.graph_type, source.description, updates, origin
         )
 
 

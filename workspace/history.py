@@ -18,11 +18,11 @@ class History:
     async def of_graph(self, principal: Principal, graph_id: UUID, before: int | None, limit: int) -> tuple[Event, ...]:
         """Return the newest `limit` events of a graph, of those older than the event `before` if it is given."""
         await self._catalogue.authorise_graph(principal, graph_id, Action.READ)
-        return await self._events.of_stream(principal.id, graph_id, before, limit)
+        return await self._events.of_stream(principal.caller, graph_id, before, limit)
 
     async def of_project(
         self, principal: Principal, project_id: UUID, before: int | None, limit: int
     ) -> tuple[Event, ...]:
         """Return the same of a project with all graphs it has and had."""
         await self._catalogue.authorise_project(principal, project_id, Action.READ)
-        return await self._events.of_project(principal.id, project_id, before, limit)
+        return await self._events.of_project(principal.caller, project_id, before, limit)

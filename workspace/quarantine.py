@@ -1,11 +1,10 @@
 """Operations that are left out of their graphs, for those who may manage the graph; others hear of none."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from uuid import UUID
 
 from auth.errors import ForbiddenError
-from auth.policy import Action, Principal, Role, may
+from auth.policy import Action, Kind, Principal, Resource, may
 from persistence.errors import NotFoundError
 from persistence.records import QuarantinedOperation
 from workspace.catalogue import Catalogue
@@ -32,12 +31,12 @@ class Quarantine:
 
     async def list(self, principal: Principal, graph_id: UUID | None) -> tuple[QuarantinedOperation, ...]:
         """Return those that the principal may manage of the newest LIST_LIMIT of one graph, or all; without bytes."""
-        found = await self._store.of_user(principal.id, graph_id, LIST_LIMIT)
-        return tuple(one for one, role in found if may(replace(principal, role=Role(role)), Action.MANAGE))
+        found = await self._store.of_user(principal.caller, graph_id, LIST_LIMIT)
+        return tuple(one for one, role in found if may(principal, Action.MANAGE, Resource.of(Kind.GRAPH, role)))
 
     async def show(self, principal: Principal, operation_id: int) -> QuarantinedOperation:
         """Return one with its bytes. Raises NotFoundError."""
-        found = await self._store.find(principal.id, operation_id)
+        found = await self._store.find(principal.caller, operation_id)
         try:
             if found is not None:
                 await self._catalogue.authorise_graph(principal, found.graph_id, Action.MANAGE)
@@ -53,6 +52,6 @@ class Quarantine:
         """
         found = await self.show(principal, operation_id)
         await self._serve(found.graph_id)  # else another server would go on without it
-        await self._store.release(principal.id, found.graph_id, operation_id)
+        await self._store.release(principal.caller, found.graph_id, operation_id)
         await self._reload(found.graph_id, found.data)
-        return await self._store.find(principal.id, operation_id)
+        return await self._store.find(principal.caller, operation_id)

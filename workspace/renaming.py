@@ -27,7 +27,7 @@ class Renaming:
         written = None
         while written != (title := (current.name, current.description)):
             await self._editor.edit(
-                principal.id, graph_id, None, partial(write_meta, name=title[0], description=title[1])
+                principal.caller, graph_id, None, partial(write_meta, name=title[0], description=title[1])
             )
             written = title
             current = await self._catalogue.graph(principal, graph_id)  # somebody may have been faster with the row

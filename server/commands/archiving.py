@@ -7,14 +7,14 @@ from uuid import UUID
 
 import typer
 
-from auth.policy import Action
+from auth.policy import OPERATOR, Action
 from persistence.archives import Archives
 from persistence.graphs import Graphs
 from persistence.identifiers import new_id
 from persistence.operations import StoredDocuments
 from persistence.projects import Projects
 from persistence.records import ProjectRow
-from server.commands.catalogue import OPERATOR, DatabaseUrl, DataDir, nothing_is_live
+from server.commands.catalogue import DatabaseUrl, DataDir, nothing_is_live
 from server.commands.new_file import new_file
 from server.commands.sentences import explained
 from server.documents import assemble, check_document, read_stored
@@ -57,7 +57,7 @@ async def archive_project(settings: Settings, project_id: UUID, file: Path) -> i
     async with open_store(settings) as database:
         catalogue = Catalogue(Projects(database), Graphs(database), nothing_is_live)
         await catalogue.authorise_project(OPERATOR, project_id, Action.READ)
-        project, graphs = await Archives(database).read(OPERATOR.id, project_id)
+        project, graphs = await Archives(database).read(OPERATOR.caller, project_id)
         documents = StoredDocuments(database)
         with archives.writing(file) as writer:
             for graph in graphs:
@@ -86,5 +86,5 @@ async def unarchive_project(settings: Settings, file: Path, name: str | None) ->
             project = unpacked_project(opened, new_id(), name)
             graphs = unpacked_graphs(opened, new_id, check_document)
             archived_id = opened.manifest.project.id
-            await Archives(database).store(OPERATOR.id, group_id, project, archived_id, graphs)
+            await Archives(database).store(OPERATOR.caller, group_id, project, archived_id, graphs)
         return project, len(opened.manifest.graphs)

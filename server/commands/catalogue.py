@@ -8,11 +8,9 @@ from uuid import UUID
 
 import typer
 
-from auth.policy import Principal
 from persistence.database import Database
 from persistence.graphs import Graphs
 from persistence.projects import Projects
-from persistence.records import ANONYMOUS_USER_ID
 from server.documents import Documents
 from server.node import Node, running_node
 from server.settings import Settings
@@ -23,9 +21,6 @@ from workspace.ports import LiveEditor
 
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the embedded database.", show_default=".layercake")]
 DatabaseUrl = Annotated[str | None, typer.Option(help="An external PostgreSQL instead of the embedded one.")]
-
-OPERATOR = Principal(ANONYMOUS_USER_ID, "anonymous", "person", None)
-"""Whoever runs commands on the machine of the database acts as the built-in user of the open server."""
 
 
 @asynccontextmanager

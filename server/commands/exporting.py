@@ -13,8 +13,9 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from auth.policy import OPERATOR
 from persistence.records import Graph
-from server.commands.catalogue import OPERATOR, DatabaseUrl, DataDir, open_documents
+from server.commands.catalogue import DatabaseUrl, DataDir, open_documents
 from server.commands.new_file import new_file
 from server.commands.sentences import UsageError, explained
 from server.settings import Settings

@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from auth.policy import OPERATOR
 from persistence.records import Graph, Project
-from server.commands.catalogue import OPERATOR, DatabaseUrl, DataDir, open_catalogue
+from server.commands.catalogue import DatabaseUrl, DataDir, open_catalogue
 from server.commands.sentences import explained
 from server.settings import Settings
 

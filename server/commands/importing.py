@@ -13,9 +13,10 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn
 
+from auth.policy import OPERATOR
 from persistence.errors import GraphServedElsewhereError
 from persistence.records import Graph, Project
-from server.commands.catalogue import OPERATOR, DatabaseUrl, DataDir, open_catalogue, open_documents, open_editor
+from server.commands.catalogue import DatabaseUrl, DataDir, open_catalogue, open_documents, open_editor
 from server.commands.remote import merge_remotely
 from server.commands.sentences import UsageError, explained
 from server.http.requests import Name
@@ -148,7 +149,7 @@ async def _merge(
         try:
             async with open_editor(settings) as editor:
                 build = partial(merge_files, files, graph_id, replace)
-                return await editor.edit(OPERATOR.id, graph_id, MERGE_EVENT, build)
+                return await editor.edit(OPERATOR.caller, graph_id, MERGE_EVENT, build)
         except GraphServedElsewhereError:
             return await merge_remotely(settings, graph_id, files, replace=replace)
 

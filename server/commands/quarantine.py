@@ -9,12 +9,13 @@ from uuid import UUID
 
 import typer
 
+from auth.policy import OPERATOR
 from persistence.errors import GraphServedElsewhereError
 from persistence.graphs import Graphs
 from persistence.projects import Projects
 from persistence.quarantine import Quarantine as QuarantineRows
 from persistence.records import QuarantinedOperation
-from server.commands.catalogue import OPERATOR, DatabaseUrl, DataDir, nothing_is_live, open_node
+from server.commands.catalogue import DatabaseUrl, DataDir, nothing_is_live, open_node
 from server.commands.new_file import new_file
 from server.commands.remote import release_remotely
 from server.commands.sentences import explained

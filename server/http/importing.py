@@ -161,7 +161,7 @@ class _ImportRoutes:
                     document = await self._content(graph_id)
                     return await self._workers.run(preview_merge, files, graph_id, replace, document)
                 build = partial(merge_files, files, graph_id, replace)
-                return await self._editor.edit(caller.id, graph_id, MERGE_EVENT, build)
+                return await self._editor.edit(caller.caller, graph_id, MERGE_EVENT, build)
 
 
 @asynccontextmanager

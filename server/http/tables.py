@@ -145,7 +145,7 @@ class _TableRoutes:
     ) -> Response:
         query = wanted.as_query()
         await self._catalogue.authorise_graph(caller, graph_id, Action.READ)
-        page = await self._tables.page(caller.id, graph_id, table, query)
+        page = await self._tables.page(caller.caller, graph_id, table, query)
         body = {
             "items": page.items,
             "next_cursor": page.last and _cursor(query.sort, page.last),

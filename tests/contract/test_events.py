@@ -13,9 +13,9 @@ from persistence.errors import InvalidValueError, NotFoundError, StoreUnavailabl
 from persistence.events import MONTHS_AHEAD, Events, append_event
 from persistence.graphs import Graphs
 from persistence.projects import Projects
-from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, NewEvent, Origin, Retitle
+from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Caller, NewEvent, Origin, Retitle
 
-ME = ANONYMOUS_USER_ID
+ME = Caller(ANONYMOUS_USER_ID)
 APPENDERS = 8
 EACH = 25
 PARTITIONS = "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'events'::regclass ORDER BY 1"

@@ -10,7 +10,7 @@ import pytest
 
 from persistence.database import Database
 from persistence.projects import Projects
-from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID
+from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Caller
 from persistence.tables import EDGE_TABLE, NODE_TABLE, GraphTable, GraphTables, TableQuery
 
 GRAPHS = [uuid4() for _ in range(3)]
@@ -32,7 +32,7 @@ SLOWEST_S = 0.5
 @pytest.fixture
 async def owner(database: Database, database_url: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection as the owner to a database with three graphs of 10,000 nodes and 20,000 edges."""
-    project = await Projects(database).create(ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, "p", None)
+    project = await Projects(database).create(Caller(ANONYMOUS_USER_ID), EVERYONE_GROUP_ID, "p", None)
     connection = await asyncpg.connect(database_url)
     for graph in GRAPHS:
         await connection.execute("INSERT INTO graphs (id, project_id, name) VALUES ($1, $2, 'g')", graph, project.id)
@@ -80,7 +80,7 @@ async def test_every_question_is_answered_in_time(owner: asyncpg.Connection, dat
         ]
         for sort, filters in questions:
             started = time.perf_counter()
-            await tables.page(ANONYMOUS_USER_ID, LARGE, table, TableQuery(sort, 100, filters))
+            await tables.page(Caller(ANONYMOUS_USER_ID), LARGE, table, TableQuery(sort, 100, filters))
             took_s = time.perf_counter() - started
             print(f"{1000 * took_s:6.1f} ms  sort {sort} {filters}")
             assert took_s < SLOWEST_S

@@ -10,9 +10,9 @@ from persistence.errors import InvalidValueError, NotFoundError
 from persistence.graphs import Graphs
 from persistence.operations import StoredDocuments
 from persistence.projects import Projects
-from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, SYSTEM_USER_ID, Retitle
+from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, SYSTEM_USER_ID, Caller, Retitle
 
-ME = ANONYMOUS_USER_ID
+ME = Caller(ANONYMOUS_USER_ID)
 UPDATES = tuple(DocumentUpdate(b"%d" % number, 1, f'{{"1":{number + 1}}}', 1) for number in range(50))
 
 

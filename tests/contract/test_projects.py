@@ -8,9 +8,9 @@ import pytest
 from persistence.database import Database
 from persistence.errors import InvalidValueError, NotFoundError
 from persistence.projects import Projects
-from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, SYSTEM_USER_ID, Retitle
+from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, SYSTEM_USER_ID, Caller, Retitle
 
-ME = ANONYMOUS_USER_ID
+ME = Caller(ANONYMOUS_USER_ID)
 SOMEBODY_ELSE = SYSTEM_USER_ID
 
 

@@ -23,7 +23,7 @@ from persistence.graphs import Graphs
 from persistence.identifiers import new_id
 from persistence.operations import StoredDocuments, write_flush
 from persistence.projects import Projects
-from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Operation
+from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Caller, Operation
 from tests.property.test_convergence import everything
 from tests.unit.documents import recorded
 
@@ -51,10 +51,10 @@ CURSORS = """
 
 
 async def new_graph(database: Database, parent_id: UUID | None = None) -> UUID:
-    project = await Projects(database).create(ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, f"p {new_id()}", None)
-    graph = await Graphs(database).create(ANONYMOUS_USER_ID, project.id, "g", "data", None)
+    project = await Projects(database).create(Caller(ANONYMOUS_USER_ID), EVERYONE_GROUP_ID, f"p {new_id()}", None)
+    graph = await Graphs(database).create(Caller(ANONYMOUS_USER_ID), project.id, "g", "data", None)
     if parent_id is not None:
-        async with database.request(ANONYMOUS_USER_ID) as connection:
+        async with database.request(Caller(ANONYMOUS_USER_ID)) as connection:
             await connection.execute("UPDATE graphs SET parent_graph_id = $2 WHERE id = $1", graph.id, parent_id)
     return graph.id
 

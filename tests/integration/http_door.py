@@ -11,14 +11,14 @@ import asyncpg
 import httpx
 from fastapi import FastAPI, HTTPException, Request
 
-from auth.policy import Principal
+from auth.policy import OPERATOR, Credential, Principal
 from persistence.bin import BinnedRows
 from persistence.database import Database
 from persistence.errors import StoreError
 from persistence.events import Events
 from persistence.graphs import Graphs
 from persistence.projects import Projects
-from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID
+from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Caller
 from persistence.tables import GraphTables
 from server.http import bin as binned
 from server.http import copying, exporting, graphs, history, importing, problems, projects, tables
@@ -46,11 +46,11 @@ class Editor:
         self.summaries: list[Mapping[str, Any]] = []
         self._edits = node.edits
 
-    async def edit(self, user_id: UUID, graph_id: UUID, event_type: str | None, build: Build) -> Mapping[str, Any]:
+    async def edit(self, caller: Caller, graph_id: UUID, event_type: str | None, build: Build) -> Mapping[str, Any]:
         if self.fails_with is not None:
             error, self.fails_with = self.fails_with, None
             raise error
-        summary = await self._edits.edit(user_id, graph_id, event_type, build)
+        summary = await self._edits.edit(caller, graph_id, event_type, build)
         self.summaries.append(summary)
         return summary
 
@@ -92,10 +92,10 @@ class Door:
     async def _authenticate(self, request: Request) -> Principal:
         if self.caller is None:
             raise HTTPException(401, "log in first", {"WWW-Authenticate": "Bearer"})
-        return Principal(self.caller, "someone", "person", None)
+        return Principal(self.caller, "someone", "person", Credential("token"))
 
     async def _close(self, graph_id: UUID) -> None:
-        role = await Graphs(self.database).role_in_graph(ANONYMOUS_USER_ID, graph_id)
+        role = await Graphs(self.database).role_in_graph(OPERATOR.caller, graph_id)
         self.closed.append((graph_id, "absent" if role is None else "there"))
 
     async def document(self, graph_id: UUID) -> bytes:

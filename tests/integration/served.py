@@ -10,7 +10,8 @@ from uuid import UUID
 import asyncpg
 import httpx
 
-from auth.policy import Principal
+from auth.policy import Credential, Principal
+from collab.doorkeeper import Visitor
 from persistence.database import Database
 from persistence.identifiers import new_id
 from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID
@@ -24,10 +25,10 @@ ADD_USER = "INSERT INTO users (id, username) VALUES ($1, $2)"
 ADD_VIEWER = "INSERT INTO group_memberships (group_id, user_id, role) VALUES ($1, $2, 'viewer')"
 
 
-async def by_token(host: str | None, origin: str | None, token: str | None) -> Principal:
+async def by_token(visitor: Visitor, token: str | None) -> Principal:
     if token not in PEOPLE:
         raise UnauthenticatedError
-    return Principal(PEOPLE[token], token, "person", None)
+    return Principal(PEOPLE[token], token, "person", Credential("token"))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from persistence.events import Events
 from persistence.graphs import Graphs
 from persistence.operations import StoredDocuments
 from persistence.projects import Projects
-from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Graph, Origin, Project
+from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Caller, Graph, Origin, Project
 from server.commands import app
 from server.commands.archiving import archive_project, unarchive_project
 from server.documents import Assembled, assemble, check_document, read_stored
@@ -31,7 +31,7 @@ from workspace import archive
 from workspace.archive import ArchiveError, opened
 from workspace.unarchiving import unpacked_graphs
 
-ME = ANONYMOUS_USER_ID
+ME = Caller(ANONYMOUS_USER_ID)
 ROUNDS = int(os.environ.get("LAYERCAKE_PROPERTY_ROUNDS", "300"))
 PARENT_NAME = "Deck — “one”"
 

@@ -26,12 +26,12 @@ from persistence.migrate import migrate, shipped
 from persistence.operations import StoredDocuments
 from persistence.programs import Outcome
 from persistence.projects import Projects
-from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Retitle
+from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Caller, Retitle
 from server.commands import app
 from server.settings import Settings
 from server.store import back_up_store, open_store, restore_store
 
-ME = ANONYMOUS_USER_ID
+ME = Caller(ANONYMOUS_USER_ID)
 BEFORE = 200
 
 

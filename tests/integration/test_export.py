@@ -21,7 +21,7 @@ from typer.testing import CliRunner, Result
 from persistence.database import Database
 from persistence.graphs import Graphs
 from persistence.locks import LockKind, graph_lock
-from persistence.records import ANONYMOUS_USER_ID, Retitle
+from persistence.records import ANONYMOUS_USER_ID, Caller, Retitle
 from server.commands import exporting, graphs, importing
 from server.http import importing as http_importing
 from server.http.exporting import write_file
@@ -120,7 +120,7 @@ async def test_a_download_is_named_after_its_graph(door: Door) -> None:
     """EXPORT-5: in UTF-8 (RFC 6266), and never so that it breaks the header or leaves its folder."""
     graph = await imported(door, NODES)
     graph_id = UUID(graph.rpartition("/")[2])
-    await Graphs(door.database).change(ANONYMOUS_USER_ID, graph_id, Retitle('../Über "橋"', None, True))
+    await Graphs(door.database).change(Caller(ANONYMOUS_USER_ID), graph_id, Retitle('../Über "橋"', None, True))
     disposition = (await door.client.get(f"{graph}/export")).headers["content-disposition"]
 
     assert disposition.startswith('attachment; filename="_ber __.zip"; filename*=')

@@ -23,12 +23,12 @@ from persistence.document import (
 from persistence.errors import GraphServedElsewhereError, NotFoundError, StoreUnavailableError
 from persistence.graphs import Graphs
 from persistence.operations import StoredDocuments
-from persistence.records import ANONYMOUS_USER_ID
+from persistence.records import ANONYMOUS_USER_ID, Caller
 from server.http import turn
 from server.workers import Workers
 from workspace.copying import copied_updates
 
-ME = ANONYMOUS_USER_ID
+ME = Caller(ANONYMOUS_USER_ID)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from http_door import Door, open_door
 from persistence.database import Database
 from persistence.document import Edge, GraphContent, Layer, Node, build_updates
 from persistence.graphs import Graphs
-from persistence.records import ANONYMOUS_USER_ID
+from persistence.records import ANONYMOUS_USER_ID, Caller
 from server.http.problems import MEDIA_TYPE, Problem
 from server.http.requests import MAX_BODY_BYTES
 from workspace.catalogue import Catalogue
@@ -71,7 +71,7 @@ async def test_a_graph_is_read_with_its_content(door: Door) -> None:
     """DOOR-27: sorted by id, every field, null where there is nothing, integers without a fraction."""
     project_id = UUID((await door.project()).rpartition("/")[2])
     updates = tuple(build_updates(CONTENT, 1))
-    graph = await Graphs(door.database).create(ANONYMOUS_USER_ID, project_id, "Deck", "data", None, updates)
+    graph = await Graphs(door.database).create(Caller(ANONYMOUS_USER_ID), project_id, "Deck", "data", None, updates)
     body = (await door.client.get(f"/api/graphs/{graph.id}")).json()
 
     assert body["nodes"][0] | {"lineage_id": ""} == {

@@ -17,7 +17,7 @@ from persistence.database import Database
 from persistence.document import Edge, GraphContent, Layer, Node, build_updates
 from persistence.graphs import Graphs
 from persistence.operations import write_flush
-from persistence.records import ANONYMOUS_USER_ID, Operation
+from persistence.records import ANONYMOUS_USER_ID, Caller, Operation
 from persistence.tables import BEHIND_COUNTED, SORTED_CHARACTERS
 from server.http.problems import Problem
 from tests.projected import project_rows
@@ -80,7 +80,7 @@ async def test_the_rows_have_the_fields_of_the_graph(door: Door) -> None:
     content = replace(CONTENT, nodes=CONTENT.nodes[:3])  # an update leaves empty texts out
     project_id = UUID((await door.project()).rpartition("/")[2])
     updates = tuple(build_updates(content, 1))
-    graph = await Graphs(door.database).create(ANONYMOUS_USER_ID, project_id, "Deck", "data", None, updates)
+    graph = await Graphs(door.database).create(Caller(ANONYMOUS_USER_ID), project_id, "Deck", "data", None, updates)
     await project_rows(door.database, graph.id, content)
     address = f"/api/graphs/{graph.id}"
     document = (await door.client.get(address)).json()

@@ -10,11 +10,11 @@ from persistence.identifiers import new_id
 from persistence.log_writer import LogWriter
 from persistence.ports import Refusal
 from persistence.projects import Projects
-from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Operation
+from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Caller, Operation
 from tests.clients.yclient import YClient
 from tests.integration.served import serving
 
-ME = ANONYMOUS_USER_ID
+ME = Caller(ANONYMOUS_USER_ID)
 WAIT_S = 20
 
 

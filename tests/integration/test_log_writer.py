@@ -19,7 +19,7 @@ from persistence.log_writer import LogSettings, LogWriter
 from persistence.operations import StoredDocuments
 from persistence.ports import Refusal
 from persistence.projects import Projects
-from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, NewEvent, Operation
+from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Caller, NewEvent, Operation
 
 STORED = "SELECT graph_id, operation_data, vector_clock, client_id, applied_at FROM crdt_operations ORDER BY id"
 WAIT_S = 20
@@ -54,8 +54,8 @@ class Listener:
 
 
 async def new_graph(database: Database) -> UUID:
-    project = await Projects(database).create(ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, f"p {new_id()}", None)
-    return (await Graphs(database).create(ANONYMOUS_USER_ID, project.id, "g", "data", None)).id
+    project = await Projects(database).create(Caller(ANONYMOUS_USER_ID), EVERYONE_GROUP_ID, f"p {new_id()}", None)
+    return (await Graphs(database).create(Caller(ANONYMOUS_USER_ID), project.id, "g", "data", None)).id
 
 
 def operation(graph_id: UUID, update: bytes = b"\x00\x00", *, pending: bool = False) -> Operation:

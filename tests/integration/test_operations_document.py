@@ -15,7 +15,7 @@ from persistence.database import Database
 from persistence.document import Edge, GraphContent, Layer, Node
 from persistence.operations import write_flush
 from persistence.projects import Projects
-from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Operation
+from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Caller, Operation
 from tests.projected import project_rows
 
 ROOT = Path(__file__).parents[2]
@@ -59,7 +59,7 @@ async def test_every_metric_is_in_the_table(database: Database, database_url: st
 @pytest.fixture
 async def owner(database: Database, database_url: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection as the owner to a database with the graph of the page: rows, and edits of which one waits."""
-    project = await Projects(database).create(ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, "p", None)
+    project = await Projects(database).create(Caller(ANONYMOUS_USER_ID), EVERYONE_GROUP_ID, "p", None)
     connection = await asyncpg.connect(database_url)
     await connection.execute("INSERT INTO graphs (id, project_id, name) VALUES ($1, $2, 'Ferry')", GRAPH, project.id)
     now = datetime.now(UTC)

@@ -20,7 +20,7 @@ from persistence.errors import BrokenDocumentError, StoreUnavailableError
 from persistence.operations import StoredDocuments
 from persistence.projection import Projection
 from persistence.quarantine import Quarantine
-from persistence.records import ANONYMOUS_USER_ID, Operation
+from persistence.records import ANONYMOUS_USER_ID, Caller, Operation
 from persistence.retention import Retention
 from server.documents import assemble, read_stored
 from tests.clients.eventually import eventually
@@ -182,7 +182,7 @@ async def test_QUAR_7_a_released_row_below_the_state_is_loaded_as_one_that_came_
     await caught_up(Follower(projection, Clock(), COMPACT_AT_ONCE))
     await projection.close()
     assert await labels(owner, graph_id) == {"n0": "a"}
-    await Quarantine(database).release(ANONYMOUS_USER_ID, graph_id, sound)
+    await Quarantine(database).release(Caller(ANONYMOUS_USER_ID), graph_id, sound)
     assert labels_of(await read(database, graph_id)) == {"n0": "a", "n1": "b"}
     following = Projection(database)
     await caught_up(Follower(following, Clock(), COMPACT_AT_ONCE))

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from auth.policy import Principal, Role
+from auth.policy import Credential, Principal
 from collab.presence import with_principal
 from tests.unit.rooms import Client, Stage
 from tests.unit.stock_awareness import StockAwareness
@@ -23,7 +23,7 @@ FAILED_BEFORE: list[int] = [2260527611, 4194031897, 383205752]
 SEEDS = [pytest.param(seed, id=f"again-{seed}") for seed in FAILED_BEFORE] + [
     pytest.param(None, id=str(number)) for number in range(ROUNDS)
 ]
-PEOPLE = [Principal(UUID(int=number), f"Person {number}", "person", Role.MEMBER) for number in range(3)]
+PEOPLE = [Principal(UUID(int=number), f"Person {number}", "person", Credential("session")) for number in range(3)]
 STATES: list[bytes | None] = [b"{}", b'{"x":1}', b'{"x":2}', b'{"text":"{"}', None]
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pycrdt import Doc
 
-from auth.policy import Principal, Role
+from auth.policy import Credential, Principal
 from collab.loading import Loading
 from collab.room import Limits, Room
 from collab.session import Session
@@ -23,7 +23,7 @@ from persistence.records import NewEvent, Operation
 
 GRAPH = UUID(int=1)
 USER = UUID(int=2)
-PERSON = Principal(USER, "Ann", "person", Role.MEMBER)
+PERSON = Principal(USER, "Ann", "person", Credential("session"))
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 

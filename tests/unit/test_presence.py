@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from auth.policy import Principal, Role
+from auth.policy import Credential, Principal
 from collab.presence import (
     MAX_CLOCK,
     MAX_ENTRIES,
@@ -23,8 +23,8 @@ from collab.wire.awareness import GONE, Entry, decode_awareness, encode_awarenes
 from collab.wire.errors import MalformedError
 from tests.unit.test_hub import Deaf
 
-ANN = Principal(UUID(int=2), "Ann", "person", Role.MEMBER)
-BOB = Principal(UUID(int=3), "Bob", "agent", Role.MEMBER)
+ANN = Principal(UUID(int=2), "Ann", "person", Credential("session"))
+BOB = Principal(UUID(int=3), "Bob", "agent", Credential("session"))
 STATE = b'{"user":"a"}'
 OTHER = b'{"user":"b"}'
 
