@@ -100,11 +100,6 @@ SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT id FROM groups WHERE caller_is_everywhere()
 $$;
 
-CREATE FUNCTION caller_projects(minimum text) RETURNS SETOF uuid LANGUAGE sql STABLE
-SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT id FROM projects WHERE group_id IN (SELECT caller_groups($1))
-$$;
-
 -- Graphs in which the caller is more, or less, than in their group.
 CREATE FUNCTION caller_shared_graphs(minimum text) RETURNS SETOF uuid LANGUAGE sql STABLE
 SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -133,15 +128,15 @@ CREATE FUNCTION caller_is_about_one_graph() RETURNS boolean LANGUAGE sql STABLE 
     SELECT coalesce(current_setting('app.graph_id', true), '') <> ''
 $$;
 
--- Where the history of a project or graph belongs.
-CREATE FUNCTION project_of_stream(stream_id uuid) RETURNS uuid LANGUAGE sql STABLE
+-- Whether the history of a project or graph belongs to that project.
+CREATE FUNCTION stream_is_of_project(stream_id uuid, project_id uuid) RETURNS boolean LANGUAGE sql STABLE
 SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT coalesce((SELECT project_id FROM graphs WHERE id = $1), (SELECT id FROM projects WHERE id = $1))
+    SELECT $2 = coalesce((SELECT g.project_id FROM graphs g WHERE g.id = $1), $1)
 $$;
 
-CREATE FUNCTION group_of_graph(graph_id uuid) RETURNS uuid LANGUAGE sql STABLE
+CREATE FUNCTION graph_is_of_group(graph_id uuid, group_id uuid) RETURNS boolean LANGUAGE sql STABLE
 SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT p.group_id FROM graphs g JOIN projects p ON p.id = g.project_id WHERE g.id = $1
+    SELECT EXISTS (SELECT FROM graphs g JOIN projects p ON p.id = g.project_id WHERE g.id = $1 AND p.group_id = $2)
 $$;
 
 CREATE FUNCTION caller_companions() RETURNS SETOF uuid LANGUAGE sql STABLE
@@ -213,7 +208,7 @@ CREATE POLICY read ON audit_log FOR SELECT TO layercake_app
 CREATE POLICY extend ON audit_log FOR INSERT TO layercake_app WITH CHECK (
     user_id = (SELECT caller_id()) AND (SELECT caller_is_active()) AND (
         group_id IS NULL OR group_id IN (SELECT caller_groups('viewer')) OR (SELECT caller_is_admin())
-        OR (role_in_graph(graph_id) IS NOT NULL AND group_id = group_of_graph(graph_id))
+        OR (role_in_graph(graph_id) IS NOT NULL AND graph_is_of_group(graph_id, group_id))
     )
 );
 
@@ -221,13 +216,17 @@ CREATE POLICY read ON projects FOR SELECT TO layercake_app USING (group_id IN (S
 CREATE POLICY make ON projects FOR INSERT TO layercake_app WITH CHECK (group_id IN (SELECT caller_groups('member')));
 CREATE POLICY change ON projects FOR UPDATE TO layercake_app USING (group_id IN (SELECT caller_groups('member')));
 
+-- EXISTS, which looks up one project for one graph and hashes all for many; projects are those the caller sees.
 CREATE POLICY read ON graphs FOR SELECT TO layercake_app USING (
-    (project_id IN (SELECT caller_projects('viewer')) AND id NOT IN (SELECT caller_hidden_graphs('viewer')))
+    (EXISTS (SELECT FROM projects p WHERE p.id = project_id) AND id NOT IN (SELECT caller_hidden_graphs('viewer')))
     OR id IN (SELECT caller_shared_graphs('viewer'))
 );
-CREATE POLICY make ON graphs FOR INSERT TO layercake_app WITH CHECK (project_id IN (SELECT caller_projects('member')));
+CREATE POLICY make ON graphs FOR INSERT TO layercake_app WITH CHECK (is_at_least(role_in_project(project_id), 'member'));
 CREATE POLICY change ON graphs FOR UPDATE TO layercake_app USING (
-    (project_id IN (SELECT caller_projects('member')) AND id NOT IN (SELECT caller_hidden_graphs('member')))
+    (
+        EXISTS (SELECT FROM projects p WHERE p.id = project_id AND p.group_id IN (SELECT caller_groups('member')))
+        AND id NOT IN (SELECT caller_hidden_graphs('member'))
+    )
     OR id IN (SELECT caller_shared_graphs('member'))
 );
 
@@ -255,12 +254,15 @@ CREATE POLICY extend ON graph_checkpoints FOR INSERT TO layercake_app
 CREATE POLICY change ON graph_checkpoints FOR UPDATE TO layercake_app USING (graph_id = (SELECT caller_graph('member')));
 
 CREATE POLICY read ON events FOR SELECT TO layercake_app USING (
-    (project_id IN (SELECT caller_projects('viewer')) AND stream_id NOT IN (SELECT caller_hidden_graphs('viewer')))
+    (
+        EXISTS (SELECT FROM projects p WHERE p.id = project_id)
+        AND stream_id NOT IN (SELECT caller_hidden_graphs('viewer'))
+    )
     OR stream_id IN (SELECT caller_shared_graphs('viewer'))
     OR (SELECT caller_is_everywhere())
 );
 CREATE POLICY extend ON events FOR INSERT TO layercake_app WITH CHECK (
-    user_id = (SELECT caller_id()) AND project_id = project_of_stream(stream_id)
+    user_id = (SELECT caller_id()) AND stream_is_of_project(stream_id, project_id)
     AND is_at_least(coalesce(role_in_graph(stream_id), role_in_project(stream_id)), 'member')
 );
 CREATE POLICY extend ON event_streams TO layercake_app
@@ -314,7 +316,8 @@ BEGIN
     END LOOP;
 END
 $$;
-DROP FUNCTION tell_rights(), caller_companions(), group_of_graph(uuid), project_of_stream(uuid), caller_is_about_one_graph(), caller_graph(text), caller_hidden_graphs(text),
-    caller_shared_graphs(text), caller_projects(text), caller_groups(text), caller_is_admin(), role_in_project(uuid),
+DROP FUNCTION tell_rights(), caller_companions(), graph_is_of_group(uuid, uuid), stream_is_of_project(uuid, uuid),
+    caller_is_about_one_graph(), caller_graph(text), caller_hidden_graphs(text),
+    caller_shared_graphs(text), caller_groups(text), caller_is_admin(), role_in_project(uuid),
     role_in_group(uuid), role_in_graph(uuid), graph_is_there(uuid), role_of_user_in_graph(uuid, uuid), is_at_least(text, text),
     caller_account(), caller_is_active(), caller_has_grant(), caller_is_everywhere(), caller_id();
