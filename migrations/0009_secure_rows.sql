@@ -19,6 +19,16 @@ CREATE FUNCTION caller_has_grant() RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT coalesce(current_setting('app.grant', true), '') <> ''
 $$;
 
+CREATE FUNCTION caller_is_active() RETURNS boolean LANGUAGE sql STABLE
+SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM users WHERE id = caller_id() AND is_active)
+$$;
+
+-- Whose account the caller may look after: nobody's with a grant.
+CREATE FUNCTION caller_account() RETURNS uuid LANGUAGE sql STABLE AS $$
+    SELECT caller_id() WHERE NOT caller_has_grant() AND caller_is_active()
+$$;
+
 CREATE FUNCTION is_at_least(role text, minimum text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT coalesce(
         array_position(ARRAY['viewer', 'member', 'admin'], role) >= array_position(ARRAY['viewer', 'member', 'admin'], minimum),
@@ -50,8 +60,8 @@ SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT CASE
         WHEN caller_is_everywhere() THEN (SELECT 'admin' FROM graphs WHERE id = $1)
         WHEN caller_has_grant() THEN (
-            SELECT split_part(current_setting('app.grant'), ':', 2) FROM graphs
-            WHERE id = $1 AND id::text = split_part(current_setting('app.grant'), ':', 1)
+            SELECT split_part(current_setting('app.grant', true), ':', 2) FROM graphs
+            WHERE id = $1 AND id::text = split_part(current_setting('app.grant', true), ':', 1) AND caller_is_active()
         )
         ELSE role_of_user_in_graph(caller_id(), $1)
     END
@@ -90,19 +100,15 @@ SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT id FROM groups WHERE caller_is_everywhere()
 $$;
 
-CREATE FUNCTION caller_projects(minimum text) RETURNS SETOF uuid LANGUAGE sql STABLE
-SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT id FROM projects WHERE group_id IN (SELECT caller_groups($1))
-$$;
-
 -- Graphs in which the caller is more, or less, than in their group.
 CREATE FUNCTION caller_shared_graphs(minimum text) RETURNS SETOF uuid LANGUAGE sql STABLE
 SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT r.graph_id FROM graph_roles r
     WHERE r.user_id = caller_id() AND NOT caller_has_grant() AND is_at_least(role_in_graph(r.graph_id), $1)
     UNION
-    SELECT split_part(current_setting('app.grant'), ':', 1)::uuid
-    WHERE caller_has_grant() AND is_at_least(split_part(current_setting('app.grant'), ':', 2), $1)
+    SELECT split_part(current_setting('app.grant', true), ':', 1)::uuid
+    WHERE caller_has_grant() AND caller_is_active()
+        AND is_at_least(split_part(current_setting('app.grant', true), ':', 2), $1)
 $$;
 
 CREATE FUNCTION caller_hidden_graphs(minimum text) RETURNS SETOF uuid LANGUAGE sql STABLE
@@ -120,6 +126,17 @@ $$;
 
 CREATE FUNCTION caller_is_about_one_graph() RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT coalesce(current_setting('app.graph_id', true), '') <> ''
+$$;
+
+-- Whether the history of a project or graph belongs to that project.
+CREATE FUNCTION stream_is_of_project(stream_id uuid, project_id uuid) RETURNS boolean LANGUAGE sql STABLE
+SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT $2 = coalesce((SELECT g.project_id FROM graphs g WHERE g.id = $1), $1)
+$$;
+
+CREATE FUNCTION graph_is_of_group(graph_id uuid, group_id uuid) RETURNS boolean LANGUAGE sql STABLE
+SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM graphs g JOIN projects p ON p.id = g.project_id WHERE g.id = $1 AND p.group_id = $2)
 $$;
 
 CREATE FUNCTION caller_companions() RETURNS SETOF uuid LANGUAGE sql STABLE
@@ -165,39 +182,51 @@ CREATE POLICY manage ON group_memberships TO layercake_app
     USING (group_id IN (SELECT caller_groups('admin')) OR (SELECT caller_is_admin()));
 
 CREATE POLICY read ON users FOR SELECT TO layercake_app USING (
-    id = (SELECT caller_id()) OR id IN (SELECT caller_companions()) OR (SELECT caller_is_admin())
-    OR id IN ('00000000-0000-7000-8000-000000000001', '00000000-0000-7000-8000-000000000002')
+    id IN (SELECT caller_companions()) OR (SELECT caller_is_admin()) OR (
+        (SELECT caller_is_active()) AND id IN (
+            (SELECT caller_id()), '00000000-0000-7000-8000-000000000001', '00000000-0000-7000-8000-000000000002'
+        )
+    )
 );
-CREATE POLICY change ON users FOR UPDATE TO layercake_app
-    USING (id = (SELECT caller_id()) AND NOT (SELECT caller_has_grant()));
+CREATE POLICY change ON users FOR UPDATE TO layercake_app USING (id = (SELECT caller_account()));
 
-CREATE POLICY own ON sessions TO layercake_app USING (user_id = (SELECT caller_id()) AND NOT (SELECT caller_has_grant()));
-CREATE POLICY own ON oauth_tokens TO layercake_app USING (user_id = (SELECT caller_id()) AND NOT (SELECT caller_has_grant()));
-CREATE POLICY own ON personal_access_tokens TO layercake_app
-    USING (user_id = (SELECT caller_id()) AND NOT (SELECT caller_has_grant()));
+CREATE POLICY own ON sessions TO layercake_app USING (user_id = (SELECT caller_account()));
+CREATE POLICY own ON oauth_tokens TO layercake_app USING (user_id = (SELECT caller_account()));
+CREATE POLICY own ON personal_access_tokens TO layercake_app USING (user_id = (SELECT caller_account()));
 
 CREATE POLICY manage ON invitations TO layercake_app
-    USING (group_id IN (SELECT caller_groups('admin')) OR (SELECT caller_is_admin()));
-CREATE POLICY own ON graph_roles FOR SELECT TO layercake_app
-    USING (user_id = (SELECT caller_id()) AND NOT (SELECT caller_has_grant()));
+    USING (group_id IN (SELECT caller_groups('admin')) OR (SELECT caller_is_admin()))
+    WITH CHECK (
+        (group_id IN (SELECT caller_groups('admin')) AND NOT makes_admin) OR (SELECT caller_is_admin())
+    );
+CREATE POLICY own ON graph_roles FOR SELECT TO layercake_app USING (user_id = (SELECT caller_account()));
 CREATE POLICY manage ON graph_roles TO layercake_app USING (role_in_graph(graph_id) = 'admin');
 CREATE POLICY manage ON share_links TO layercake_app USING (role_in_graph(graph_id) = 'admin');
 
 CREATE POLICY read ON audit_log FOR SELECT TO layercake_app
     USING (group_id IN (SELECT caller_groups('admin')) OR (SELECT caller_is_admin()));
-CREATE POLICY extend ON audit_log FOR INSERT TO layercake_app WITH CHECK (user_id = (SELECT caller_id()));
+CREATE POLICY extend ON audit_log FOR INSERT TO layercake_app WITH CHECK (
+    user_id = (SELECT caller_id()) AND (SELECT caller_is_active()) AND (
+        group_id IS NULL OR group_id IN (SELECT caller_groups('viewer')) OR (SELECT caller_is_admin())
+        OR (role_in_graph(graph_id) IS NOT NULL AND graph_is_of_group(graph_id, group_id))
+    )
+);
 
 CREATE POLICY read ON projects FOR SELECT TO layercake_app USING (group_id IN (SELECT caller_groups('viewer')));
 CREATE POLICY make ON projects FOR INSERT TO layercake_app WITH CHECK (group_id IN (SELECT caller_groups('member')));
 CREATE POLICY change ON projects FOR UPDATE TO layercake_app USING (group_id IN (SELECT caller_groups('member')));
 
+-- EXISTS, which looks up one project for one graph and hashes all for many; projects are those the caller sees.
 CREATE POLICY read ON graphs FOR SELECT TO layercake_app USING (
-    (project_id IN (SELECT caller_projects('viewer')) AND id NOT IN (SELECT caller_hidden_graphs('viewer')))
+    (EXISTS (SELECT FROM projects p WHERE p.id = project_id) AND id NOT IN (SELECT caller_hidden_graphs('viewer')))
     OR id IN (SELECT caller_shared_graphs('viewer'))
 );
-CREATE POLICY make ON graphs FOR INSERT TO layercake_app WITH CHECK (project_id IN (SELECT caller_projects('member')));
+CREATE POLICY make ON graphs FOR INSERT TO layercake_app WITH CHECK (is_at_least(role_in_project(project_id), 'member'));
 CREATE POLICY change ON graphs FOR UPDATE TO layercake_app USING (
-    (project_id IN (SELECT caller_projects('member')) AND id NOT IN (SELECT caller_hidden_graphs('member')))
+    (
+        EXISTS (SELECT FROM projects p WHERE p.id = project_id AND p.group_id IN (SELECT caller_groups('member')))
+        AND id NOT IN (SELECT caller_hidden_graphs('member'))
+    )
     OR id IN (SELECT caller_shared_graphs('member'))
 );
 
@@ -218,16 +247,22 @@ BEGIN
     END LOOP;
 END
 $$;
-CREATE POLICY extend ON crdt_operations FOR INSERT TO layercake_app WITH CHECK (graph_id = (SELECT caller_graph('member')));
-CREATE POLICY extend ON graph_checkpoints FOR INSERT TO layercake_app WITH CHECK (graph_id = (SELECT caller_graph('member')));
+CREATE POLICY extend ON crdt_operations FOR INSERT TO layercake_app
+    WITH CHECK (graph_id = (SELECT caller_graph('member')) AND user_id = (SELECT caller_id()));
+CREATE POLICY extend ON graph_checkpoints FOR INSERT TO layercake_app
+    WITH CHECK (graph_id = (SELECT caller_graph('member')) AND created_by = (SELECT caller_id()));
 CREATE POLICY change ON graph_checkpoints FOR UPDATE TO layercake_app USING (graph_id = (SELECT caller_graph('member')));
 
 CREATE POLICY read ON events FOR SELECT TO layercake_app USING (
-    (project_id IN (SELECT caller_projects('viewer')) AND stream_id NOT IN (SELECT caller_hidden_graphs('viewer')))
+    (
+        EXISTS (SELECT FROM projects p WHERE p.id = project_id)
+        AND stream_id NOT IN (SELECT caller_hidden_graphs('viewer'))
+    )
     OR stream_id IN (SELECT caller_shared_graphs('viewer'))
+    OR (SELECT caller_is_everywhere())
 );
 CREATE POLICY extend ON events FOR INSERT TO layercake_app WITH CHECK (
-    user_id = (SELECT caller_id())
+    user_id = (SELECT caller_id()) AND stream_is_of_project(stream_id, project_id)
     AND is_at_least(coalesce(role_in_graph(stream_id), role_in_project(stream_id)), 'member')
 );
 CREATE POLICY extend ON event_streams TO layercake_app
@@ -281,7 +316,8 @@ BEGIN
     END LOOP;
 END
 $$;
-DROP FUNCTION tell_rights(), caller_companions(), caller_is_about_one_graph(), caller_graph(text), caller_hidden_graphs(text),
-    caller_shared_graphs(text), caller_projects(text), caller_groups(text), caller_is_admin(), role_in_project(uuid),
+DROP FUNCTION tell_rights(), caller_companions(), graph_is_of_group(uuid, uuid), stream_is_of_project(uuid, uuid),
+    caller_is_about_one_graph(), caller_graph(text), caller_hidden_graphs(text),
+    caller_shared_graphs(text), caller_groups(text), caller_is_admin(), role_in_project(uuid),
     role_in_group(uuid), role_in_graph(uuid), graph_is_there(uuid), role_of_user_in_graph(uuid, uuid), is_at_least(text, text),
-    caller_has_grant(), caller_is_everywhere(), caller_id();
+    caller_account(), caller_is_active(), caller_has_grant(), caller_is_everywhere(), caller_id();

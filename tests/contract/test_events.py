@@ -16,13 +16,20 @@ from persistence.projects import Projects
 from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Caller, NewEvent, Origin, Retitle
 
 ME = Caller(ANONYMOUS_USER_ID)
+OPERATOR = Caller(ANONYMOUS_USER_ID, is_everywhere=True)
 APPENDERS = 8
 EACH = 25
 PARTITIONS = "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'events'::regclass ORDER BY 1"
 
 
-def event(stream_id: UUID, number: int = 0) -> NewEvent:
-    return NewEvent(stream_id, "graph.edited", {"number": number}, ME, None)
+def event(stream_id: UUID, number: int = 0, project_id: UUID | None = None) -> NewEvent:
+    return NewEvent(stream_id, "graph.edited", {"number": number}, ME.user_id, project_id)
+
+
+async def graphs_made(database: Database, count: int) -> list[UUID]:
+    """Make a project and return the ids of so many graphs in it, each a stream with one event."""
+    project = await Projects(database).create(ME, EVERYONE_GROUP_ID, "Bridge", None)
+    return [(await Graphs(database).create(ME, project.id, "Deck", "data", None)).id for _ in range(count)]
 
 
 async def types(database: Database, project_id: UUID) -> list[str]:
@@ -54,7 +61,7 @@ async def test_every_act_on_a_graph_is_an_event(database: Database) -> None:
         (6, "graph.binned", {"name": "Rail"}),
         (7, "graph.purged", {"name": "Rail", "description": "planks"}),
     ]
-    assert {(one.stream_id, one.user_id, one.project_id) for one in found} == {(graph.id, ME, project.id)}
+    assert {(one.stream_id, one.user_id, one.project_id) for one in found} == {(graph.id, ME.user_id, project.id)}
     (copied,) = await Events(database).of_stream(ME, copy.id, None, 200)
     assert (copied.event_type, copied.payload["parent_graph_id"]) == ("graph.copied", str(graph.id))
 
@@ -70,7 +77,7 @@ async def test_every_act_on_a_project_is_an_event(database: Database) -> None:
     await projects.delete(ME, project.id)
     await binned.purge_project(ME, project.id)
 
-    found = await Events(database).of_stream(ME, project.id, None, 200)
+    found = await Events(database).of_stream(OPERATOR, project.id, None, 200)
     assert [(one.version, one.event_type, one.payload) for one in reversed(found)] == [
         (1, "project.created", {"name": "Bridge", "description": "steel"}),
         (2, "project.renamed", {"old": "Bridge", "new": "Ferry"}),
@@ -114,18 +121,19 @@ async def test_an_act_that_changes_nothing_or_fails_is_no_event(database: Databa
 async def test_concurrent_appends_wait_and_leave_no_gap(database_url: str, role: str) -> None:
     """EVENT-2: eight connections on one stream, each transaction with an append to a stream of its own too."""
     database = await Database.open(database_url, pool_size=APPENDERS, timeout_s=30)
-    stream_id = uuid4()
-    versions: list[int] = []
+    stream_id, *own = await graphs_made(database, 1 + APPENDERS)
+    project_id = (await Graphs(database).read(ME, stream_id)).project_id
+    versions: list[int] = [1]
 
-    async def append_many() -> None:
+    async def append_many(own_id: UUID) -> None:
         for number in range(EACH):
             async with database.request(ME) if role == "request" else database.service() as connection:
-                versions.append(await append_event(connection, event(stream_id, number)))
-                await append_event(connection, event(uuid4()))
+                versions.append(await append_event(connection, event(stream_id, number, project_id)))
+                await append_event(connection, event(own_id, number, project_id))
 
-    await asyncio.gather(*(append_many() for _ in range(APPENDERS)))
+    await asyncio.gather(*map(append_many, own))
 
-    assert sorted(versions) == list(range(1, APPENDERS * EACH + 1))
+    assert sorted(versions) == list(range(1, APPENDERS * EACH + 2))
     async with database.service() as connection:
         rows = await connection.fetch("SELECT version FROM events WHERE stream_id = $1 ORDER BY id", stream_id)
     assert [row["version"] for row in rows] == sorted(versions)
@@ -152,9 +160,9 @@ async def test_an_append_that_is_rolled_back_leaves_no_gap(database: Database) -
 @pytest.mark.parametrize("role", ["layercake_app", "layercake_log"])
 async def test_neither_role_changes_what_is_written(database: Database, database_url: str, role: str) -> None:
     """EVENT-3: not in the table, not in a partition, not by way of the streams."""
-    async with database.service() as connection:
-        await append_event(connection, event(uuid4()))
+    await Projects(database).create(ME, EVERYONE_GROUP_ID, "Bridge", None)
     connection = await asyncpg.connect(database_url)
+    await connection.execute("SELECT set_config('app.user_id', $1, false)", str(ME.user_id))
     partitions = [row["name"] for row in await connection.fetch(PARTITIONS)]
     await connection.execute(f"SET ROLE {role}")
     assert await connection.fetchval("SELECT count(*) FROM events") == 1
@@ -187,15 +195,13 @@ async def test_an_event_without_a_month_is_kept_and_read(database: Database, dat
     owner = await asyncpg.connect(database_url)
     this_month = f"events_{datetime.now(UTC):%Y_%m}"
     await owner.execute(f"DROP TABLE {this_month}")
-    stream_id = uuid4()
-    async with database.service() as connection:
-        await append_event(connection, event(stream_id))
+    project = await Projects(database).create(ME, EVERYONE_GROUP_ID, "Bridge", None)
 
     assert await owner.fetchval("SELECT count(*) FROM events_default") == 1
     assert await Events(database).make_partitions() == 0
     async with database.service() as connection:
-        assert await append_event(connection, event(stream_id)) == 2
-    assert len(await Events(database).of_stream(ME, stream_id, None, 200)) == 2
+        assert await append_event(connection, event(project.id, 0, project.id)) == 2
+    assert len(await Events(database).of_stream(ME, project.id, None, 200)) == 2
     await owner.close()
 
 
@@ -213,11 +219,12 @@ async def test_making_a_partition_gives_way_to_a_long_reader(database: Database,
 
 async def test_events_are_read_newest_first_page_by_page(database: Database) -> None:
     """EVENT-5."""
-    stream_id = uuid4()
+    stream_id, other_id = await graphs_made(database, 2)
+    project_id = (await Graphs(database).read(ME, stream_id)).project_id
     async with database.service() as connection:
-        for number in range(5):
-            await append_event(connection, event(stream_id, number))
-            await append_event(connection, event(uuid4()))
+        for number in range(4):
+            await append_event(connection, event(stream_id, number, project_id))
+            await append_event(connection, event(other_id, number, project_id))
     events = Events(database)
 
     first = await events.of_stream(ME, stream_id, None, 3)
@@ -229,8 +236,8 @@ async def test_events_are_read_newest_first_page_by_page(database: Database) -> 
 @pytest.mark.parametrize(
     ("constraint", "broken"),
     [
-        ("ck_events_event_type", NewEvent(uuid4(), "Graph created", {}, ME, None)),
-        ("ck_events_payload", NewEvent(uuid4(), "graph.created", [], ME, None)),  # type: ignore[arg-type]
+        ("ck_events_event_type", NewEvent(uuid4(), "Graph created", {}, ME.user_id, None)),
+        ("ck_events_payload", NewEvent(uuid4(), "graph.created", [], ME.user_id, None)),  # type: ignore[arg-type]
         ("fk_events_user_id", NewEvent(uuid4(), "graph.created", {}, uuid4(), None)),
     ],
 )

@@ -49,12 +49,12 @@ async def test_a_graph_starts_with_its_operations_in_order(
         SELECT user_id, session_id, client_id, vector_clock, created_at, applied_at
         FROM crdt_operations WHERE graph_id = $1 ORDER BY id
     """
-    async with database.request(ME) as connection:
+    async with database.request(ME, graph.id) as connection:
         stored = await connection.fetch(rows, graph.id)
 
     assert await stored_updates(database, graph.id) == tuple(update.data for update in UPDATES)
     assert [tuple(row)[:4] for row in stored] == [
-        (ME, "import", str(update.client_id), update.vector_clock) for update in UPDATES
+        (ME.user_id, "import", str(update.client_id), update.vector_clock) for update in UPDATES
     ]
     assert {row["applied_at"] for row in stored} == {row["created_at"] for row in stored} == {graph.created_at}
 
@@ -93,7 +93,7 @@ async def test_the_role_in_a_graph_is_the_one_in_its_group(graphs: Graphs, proje
     graph = await graphs.create(ME, project_id, "Deck", "data", None)
 
     assert await graphs.role_in_graph(ME, graph.id) == "admin"
-    assert await graphs.role_in_graph(SYSTEM_USER_ID, graph.id) is None
+    assert await graphs.role_in_graph(Caller(SYSTEM_USER_ID), graph.id) is None
     assert await graphs.role_in_graph(ME, uuid4()) is None
 
 

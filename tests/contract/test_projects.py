@@ -11,7 +11,7 @@ from persistence.projects import Projects
 from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, SYSTEM_USER_ID, Caller, Retitle
 
 ME = Caller(ANONYMOUS_USER_ID)
-SOMEBODY_ELSE = SYSTEM_USER_ID
+SOMEBODY_ELSE = Caller(SYSTEM_USER_ID)
 
 
 @pytest.fixture
@@ -19,14 +19,14 @@ def projects(database: Database) -> Projects:
     return Projects(database)
 
 
-async def join(database_url: str, user_id: UUID, group_name: str, role: str) -> UUID:
+async def join(database_url: str, who: Caller, group_name: str, role: str) -> UUID:
     """Make a group with one member and return it."""
     connection = await asyncpg.connect(database_url)
     try:
         group_id = uuid4()
         await connection.execute("INSERT INTO groups (id, name) VALUES ($1, $2)", group_id, group_name)
         await connection.execute(
-            "INSERT INTO group_memberships (group_id, user_id, role) VALUES ($1, $2, $3)", group_id, user_id, role
+            "INSERT INTO group_memberships (group_id, user_id, role) VALUES ($1, $2, $3)", group_id, who.user_id, role
         )
     finally:
         await connection.close()
@@ -61,10 +61,10 @@ async def test_one_sees_the_projects_of_ones_groups_oldest_first(projects: Proje
 
 
 async def test_the_role_in_a_project_is_the_one_in_its_group(projects: Projects, database_url: str) -> None:
-    theirs = await join(database_url, SOMEBODY_ELSE, "Theirs", "viewer")
+    theirs = await join(database_url, SOMEBODY_ELSE, "Theirs", "member")
     project = await projects.create(SOMEBODY_ELSE, theirs, "hidden", None)
 
-    assert await projects.role_in_project(SOMEBODY_ELSE, project.id) == "viewer"
+    assert await projects.role_in_project(SOMEBODY_ELSE, project.id) == "member"
     assert await projects.role_in_project(ME, project.id) is None
     assert await projects.role_in_project(ME, uuid4()) is None
 

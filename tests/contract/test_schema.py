@@ -127,8 +127,8 @@ async def test_a_projected_weight_is_finite_and_a_projected_key_can_be_indexed(o
         (
             "ck_sessions_refresh_token_hash",
             """
-            INSERT INTO sessions (id, user_id, refresh_token_hash, expires_at)
-            VALUES (gen_random_uuid(), $1, $2, now() + interval '1 day')
+            INSERT INTO sessions (id, user_id, refresh_token_hash, expires_at, access_expires_at)
+            VALUES (gen_random_uuid(), $1, $2, now() + interval '1 day', now())
             """,
         ),
         (
@@ -203,10 +203,13 @@ FORBIDDEN_TO_REQUESTS = (
 async def test_requests_extend_the_log_and_never_change_it(owner: asyncpg.Connection) -> None:
     """SCHEMA-5."""
     await owner.execute("SET ROLE layercake_app")
-    await owner.execute(
+    for name, value in (("app.user_id", ANONYMOUS), ("app.graph_id", GRAPH)):
+        await owner.execute("SELECT set_config($1, $2, false)", name, str(value))
+    added = await owner.execute(
         "INSERT INTO crdt_operations (graph_id, operation_data, vector_clock, user_id, session_id, client_id)"
         " SELECT graph_id, operation_data, vector_clock, user_id, session_id, client_id FROM crdt_operations"
     )
+    assert added == "INSERT 0 1"
     for statement in FORBIDDEN_TO_REQUESTS:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await owner.execute(statement)
@@ -230,7 +233,7 @@ async def test_requests_delete_nothing_that_the_log_falls_with(owner: asyncpg.Co
     assert {row["name"]: row["deletes"] for row in rows} == deletes
 
 
-async def test_the_log_role_does_its_work_and_sees_nothing_of_people(owner: asyncpg.Connection) -> None:
+async def test_the_server_does_its_own_work_and_changes_nothing_that_people_do(owner: asyncpg.Connection) -> None:
     """SCHEMA-12."""
     await owner.execute("SET ROLE layercake_log")
     operation = "crdt_operations (graph_id, operation_data, vector_clock, user_id, session_id, client_id)"
@@ -241,10 +244,14 @@ async def test_the_log_role_does_its_work_and_sees_nothing_of_people(owner: asyn
     await owner.execute("UPDATE graphs SET crdt_through = 1, projected_through = 1, node_count = 0")
     await owner.execute("DELETE FROM crdt_operations WHERE id = 1")
     for statement in (
-        "SELECT FROM users",
-        "SELECT FROM sessions",
+        "SELECT name FROM projects",
+        "UPDATE projects SET name = 'x'",
         "UPDATE graphs SET name = 'x'",
         "DELETE FROM graphs",
+        "DELETE FROM users",
+        "DELETE FROM groups",
+        "UPDATE audit_log SET reason = 'x'",
+        "INSERT INTO graph_roles DEFAULT VALUES",
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await owner.execute(statement)

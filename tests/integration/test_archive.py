@@ -69,8 +69,8 @@ async def project(database: Database) -> Project:
     parent = await graphs.create(ME, made.id, PARENT_NAME, "plan", "planks", rows)
     await graphs.create(ME, made.id, "Copy", "computed", None, rows[:1], Origin("graph.copied", {}, parent.id))
     await graphs.delete(ME, (await graphs.create(ME, made.id, "deleted", "data", None)).id)
-    async with database.request(ME) as connection:
-        await connection.execute(PENDING_ROW, parent.id, waiting, ME)
+    async with database.request(ME, parent.id) as connection:
+        await connection.execute(PENDING_ROW, parent.id, waiting, ME.user_id)
         await connection.execute("UPDATE projects SET rules = $1, plan_dag = $2", {"gate": 1}, {"nodes": [1]})
         await connection.execute("UPDATE graphs SET metadata = $1 WHERE id = $2", {"k": None}, parent.id)
     return made
@@ -154,8 +154,8 @@ async def test_what_waited_is_applied_once_its_turn_comes(settings: Settings, da
     late: list[bytes] = []
     doc.observe(lambda event: late.append(event.update))
     doc.get("nodes", type=Map)["missed"] = Map({})
-    async with database.request(ME) as connection:
-        await connection.execute(PENDING_ROW, graphs[0].id, late[0], ME)
+    async with database.request(ME, graphs[0].id) as connection:
+        await connection.execute(PENDING_ROW, graphs[0].id, late[0], ME.user_id)
     whole = await assembled(database, graphs[0].id)
     assert whole.pending == ()
     assert loaded(whole.document).get("nodes", type=Map)["waits"].to_py() == {"label": "early"}

@@ -62,7 +62,7 @@ class Typist:
     async def type(self) -> None:
         self._text += "x"
         self.typed += 1
-        row = (self._graph_id, self._updates.pop(), f'{{"5":{self.typed}}}', ME, "session", "5")
+        row = (self._graph_id, self._updates.pop(), f'{{"5":{self.typed}}}', ME.user_id, "session", "5")
         async with self._database.service() as connection:
             await connection.execute(Graphs.INSERT_OPERATION, *row)
 

@@ -11,9 +11,14 @@ import pytest
 from persistence.database import Database
 from persistence.embedded import EmbeddedServer
 from persistence.errors import ConflictError, InvalidValueError, StoreError, StoreUnavailableError
+from persistence.records import Caller, Grant
 from tests.conftest import execute, on_database
 
 WHO = "SELECT current_user || ' ' || coalesce(nullif(current_setting('app.user_id', true), ''), 'nobody')"
+SETTINGS = """
+    SELECT current_setting('app.grant', true), current_setting('app.everywhere', true),
+        current_setting('app.graph_id', true)
+"""
 CUPS = """
     CREATE TABLE cups (
         id integer CONSTRAINT pk_cups PRIMARY KEY,
@@ -47,12 +52,20 @@ async def count(database: Database) -> int:
 
 async def test_db_15_request_runs_as_the_person_and_leaves_no_trace(database_url: str) -> None:
     database = await Database.open(database_url, pool_size=1, timeout_s=10.0)
-    ada, bob = uuid4(), uuid4()
-    for person in (ada, bob):
-        async with database.request(person) as connection:
-            assert await connection.fetchval(WHO) == f"layercake_app {person}"
+    graph_id = uuid4()
+    for caller, grant, everywhere in (
+        (Caller(uuid4()), "", ""),
+        (Caller(uuid4(), Grant(graph_id, "viewer")), f"{graph_id}:viewer", ""),
+        (Caller(uuid4(), is_everywhere=True), "", "on"),
+    ):
+        async with database.request(caller, graph_id) as connection:
+            assert await connection.fetchval(WHO) == f"layercake_app {caller.user_id}"
+            assert list(await connection.fetchrow(SETTINGS)) == [grant, everywhere, str(graph_id)]
+        async with database.request(Caller(caller.user_id)) as connection:
+            assert list(await connection.fetchrow(SETTINGS)) == ["", "", ""]
     connection = await database._requests.acquire()
     assert await connection.fetchval(WHO) == "layercake_app nobody"
+    assert list(await connection.fetchrow(SETTINGS)) == ["", "", ""]
     await database._requests.release(connection)
     await database.close()
 
@@ -153,7 +166,7 @@ async def test_db_19_pool_serves_again_after_its_connections_were_cut(
     with pytest.raises(StoreUnavailableError):
         await be_cut()
     await cups.ping()
-    async with cups.request(uuid4()) as connection:
+    async with cups.request(Caller(uuid4())) as connection:
         assert await connection.fetchval("SELECT 1") == 1
 
 

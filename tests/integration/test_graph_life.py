@@ -142,7 +142,7 @@ async def test_the_bin_is_empty_for_those_who_may_not_manage(door: Door, role: s
         unknown = with_unknown_id(address)
         assert told(hidden, address) == told(await door.client.request(method, unknown), unknown), address
         assert hidden.status_code == 404
-    door.caller = ME
+    door.caller = ME.user_id
     assert len((await door.client.get(f"{project}/bin")).json()["items"]) == 1
     assert len((await door.client.get("/api/bin")).json()["items"]) == 1
 
@@ -210,7 +210,7 @@ async def test_events_are_paged_and_for_those_who_may_read(door: Door) -> None:
     assert [event["version"] for event in first["items"] + second["items"]] == [4, 3, 2, 1]
     assert second["next_before"] is None
     assert first["items"][0]["payload"] == {"old": "c", "new": "d"}
-    assert first["items"][0]["user_id"] == str(ME)
+    assert first["items"][0]["user_id"] == str(ME.user_id)
     of_project = (await door.client.get(f"{project}/events")).json()["items"]
     assert [event["event_type"] for event in of_project] == ["graph.renamed"] * 3 + ["graph.created", "project.created"]
     for bad in ({"limit": 201}, {"limit": 0}, {"before": 0}, {"before": 2**63}, {"before": "x"}):
@@ -346,13 +346,13 @@ async def test_updates_that_wait_are_not_copied(door: Door) -> None:
     """LIFE-7."""
     updates = rich_document()
     source_id = await stored_graph(door, [])
-    async with door.database.request(ME) as connection:
+    async with door.database.request(ME, source_id) as connection:
         await connection.execute(
             "INSERT INTO crdt_operations (graph_id, operation_data, vector_clock, user_id, session_id, client_id)"
             " VALUES ($1, $2, '{}', $3, 's', '3')",
             source_id,
             updates[1],
-            ME,
+            ME.user_id,
         )
     copy_id = UUID((await door.client.post(f"/api/graphs/{source_id}/copy")).json()["id"])
     async with StoredDocuments(door.database).open(copy_id) as chunks:
@@ -371,7 +371,7 @@ async def test_who_may_read_copies_to_where_one_may_edit(door: Door) -> None:
     for role, status in (("member", 201), ("viewer", 403), (None, 404)):
         door.caller = await door.person(role)
         assert (await door.client.post(f"{graph}/copy")).status_code == status
-    door.caller = ME
+    door.caller = ME.user_id
     nowhere = await door.client.post(f"{graph}/copy", json={"project_id": str(uuid4())})
     assert nowhere.status_code == 404
     assert (await door.client.post(f"{graph}/copy", json={"name": "\n"})).status_code == 422

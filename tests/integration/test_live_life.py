@@ -58,7 +58,7 @@ async def test_an_operation_under_way_does_not_bring_a_purged_graph_back(databas
     log, heard, now = LogWriter(database, new_id), Refusals(), datetime.now(UTC)
     writing = asyncio.create_task(log.run())
     await asyncio.wait_for(log.leases.acquire(graph.id), WAIT_S)
-    log.append(Operation(graph.id, b"\x00\x00", "{}", ME, "s", "1", now, now), heard)
+    log.append(Operation(graph.id, b"\x00\x00", "{}", ME.user_id, "s", "1", now, now), heard)
     async with asyncio.timeout(WAIT_S):
         await heard.refusal.wait()
     assert heard.reason is Refusal.GONE

@@ -18,6 +18,7 @@ from collab.wire.update import Shape
 from persistence.document import DocumentUpdate, ServerEdit
 from persistence.errors import GraphServedElsewhereError, InvalidValueError, NotFoundError, StoreUnavailableError
 from persistence.ports import DocumentChunk, Refusal
+from persistence.records import Caller
 from tests.clients.eventually import eventually
 from tests.unit.rooms import GRAPH, USER, Client, Clock, HeldLog, OneNode
 from tests.unit.test_hub import SlowStore
@@ -58,8 +59,8 @@ class Node:
         self.built.append(client_id)
         return build(document, client_id)
 
-    async def _project_of(self, user_id: UUID, graph_id: UUID) -> UUID:
-        assert (user_id, graph_id) == (USER, GRAPH)
+    async def _project_of(self, caller: Caller, graph_id: UUID) -> UUID:
+        assert (caller, graph_id) == (Caller(USER), GRAPH)
         return PROJECT
 
     async def client(self, number: int, *, read_only: bool = False) -> Client:
@@ -71,7 +72,7 @@ class Node:
         return client
 
     def edit(self, *keys: str) -> "asyncio.Task[Any]":
-        return asyncio.create_task(self.edits.edit(USER, GRAPH, "graph.edited", partial(put, keys=keys)))
+        return asyncio.create_task(self.edits.edit(Caller(USER), GRAPH, "graph.edited", partial(put, keys=keys)))
 
     async def until_held(self, operations: int = 1) -> None:
         async def held() -> int:
