@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable
 from fastapi import FastAPI, HTTPException, Request
 
 from auth.policy import Principal
-from collab.doorkeeper import Visitor
+from server.cookies import check_page, is_by_cookie, is_safe
 from server.door import Authenticator, UnauthenticatedError, bearer
-from server.http import bin as binned
 from server.http import (
+    account,
+    authentication,
     copying,
     description,
     exporting,
@@ -16,11 +17,15 @@ from server.http import (
     health,
     history,
     importing,
+    personal_access_tokens,
     problems,
     projects,
     quarantine,
+    sessions,
     tables,
 )
+from server.http import bin as binned
+from server.http.clients import visitor_of
 from server.metrics import Metrics
 from server.origin import ForeignRequestError
 from server.page import OpenRequestsOnly, SecurityHeaders, static_page
@@ -36,6 +41,9 @@ def build_http(settings: Settings, services: Services, authenticate: Authenticat
     age_s = services.node.log.oldest_uncommitted_age_s
     metrics = Metrics(services.edge, services.node.hub, services.node.log, services.maintenance)
     app.include_router(health.router(services.database.ping, age_s, settings.log_behind_s, metrics.text))
+    app.include_router(authentication.router(services.accounts.sign_in))
+    for own in (account, sessions, personal_access_tokens):
+        app.include_router(own.router(services.accounts.own))
     app.include_router(projects.router(services.catalogue))
     catalogue, whole, workers = services.catalogue, services.node.whole, services.node.workers
     app.include_router(graphs.router(catalogue, whole, services.renaming, workers))
@@ -56,14 +64,15 @@ def build_http(settings: Settings, services: Services, authenticate: Authenticat
 
 def _http_authentication(authenticate: Authenticator) -> Callable[[Request], Awaitable[Principal]]:
     async def authenticated(request: Request) -> Principal:
-        headers = request.headers
-        address = request.client.host if request.client else ""
-        visitor = Visitor(headers.get("host"), headers.get("origin"), address, user_agent=headers.get("user-agent"))
+        token = bearer(request.headers.get("authorization"))
         try:
-            return await authenticate(visitor, bearer(headers.get("authorization")))
+            principal = await authenticate(visitor_of(request), token)
         except UnauthenticatedError as error:
             raise HTTPException(401, str(error), {"WWW-Authenticate": "Bearer"}) from None
         except ForeignRequestError as error:
             raise HTTPException(403, str(error)) from None
+        if is_by_cookie(principal, token) and not is_safe(request.method):
+            check_page(request.headers)
+        return principal
 
     return authenticated

@@ -14,6 +14,7 @@ from persistence.identifiers import new_id
 from persistence.projects import Projects
 from persistence.quarantine import Quarantine as QuarantineRows
 from persistence.tables import GraphTables
+from server.accounts import Accounts, build_accounts
 from server.door import Authenticator, Door
 from server.node import Node, build_node
 from server.settings import Settings
@@ -43,6 +44,7 @@ class Services:
     history: History
     quarantine: Quarantine
     tables: GraphTables
+    accounts: Accounts
     maintenance: MaintenanceProcess
 
 
@@ -80,6 +82,7 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
         history=History(catalogue, Events(database)),
         quarantine=Quarantine(catalogue, QuarantineRows(database), node.hub.open, node.hub.reload),
         tables=GraphTables(database),
+        accounts=build_accounts(settings, database),
         maintenance=MaintenanceProcess(settings, database.url),
     )
 

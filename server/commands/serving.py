@@ -11,11 +11,13 @@ import structlog
 import typer
 import uvloop
 
+from persistence.database import Database
 from server.app import UnsavedEditsError, bind, running
+from server.authentication import Authentication
 from server.commands.catalogue import DatabaseUrl, DataDir
 from server.commands.remote import address_file
 from server.commands.sentences import UsageError, explained
-from server.door import everyone_is_admin, nobody_is_known
+from server.door import Authenticator, everyone_is_admin
 from server.logs import configure_logs
 from server.origin import is_loopback
 from server.settings import Settings
@@ -92,16 +94,19 @@ async def _serve(settings: Settings, stop: asyncio.Event) -> bool:
 
 
 async def _serve_until(stop: asyncio.Event, started: asyncio.Event, settings: Settings) -> None:
-    authenticate = everyone_is_admin if settings.open else nobody_is_known
     with _bound(settings) as bound:
         async with (
             open_store(settings, serve=True) as database,
-            running(settings, database, authenticate, bound) as listener,
+            running(settings, database, _authenticator(settings, database), bound) as listener,
         ):
             started.set()
             with _announced(settings, listener.port):
                 await stop.wait()
             _log.info("stopping")
+
+
+def _authenticator(settings: Settings, database: Database) -> Authenticator:
+    return everyone_is_admin if settings.open else Authentication(database)
 
 
 def _bound(settings: Settings) -> socket.socket:
@@ -120,8 +125,6 @@ def _announced(settings: Settings, port: int) -> Iterator[None]:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host}:{port}"
     typer.echo(f"Layercake is at {address}/")
-    if not settings.open:
-        _log.warning("there are no accounts yet, so nobody can sign in; start with --open to use it on this machine")
     if settings.database_url is not None:
         yield
         return
