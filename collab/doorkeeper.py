@@ -59,6 +59,9 @@ class Doorkeeper(Protocol):
         `peer` is the address at the other end of the socket.
         """
 
+    def address_of(self, request: Request, peer: str) -> str:
+        """Return where the client is: `peer`, or behind a trusted proxy what that says."""
+
     async def check(self, request: Request, peer: str) -> Visitor:
         """Return where a client comes from that names graphs later; raises RefusedError."""
 

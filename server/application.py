@@ -1,11 +1,12 @@
 """The HTTP application: every route, on the parts that do the work."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
+from starlette.middleware.cors import CORSMiddleware
 
 from auth.policy import Principal
-from collab.doorkeeper import Visitor
 from server.door import Authenticator, UnauthenticatedError, bearer
 from server.http import bin as binned
 from server.http import (
@@ -23,9 +24,17 @@ from server.http import (
 )
 from server.metrics import Metrics
 from server.origin import ForeignRequestError
-from server.page import OpenRequestsOnly, SecurityHeaders, static_page
+from server.page import SecurityHeaders, static_page
+from server.request_check import RequestCheck
 from server.services import Services
 from server.settings import Settings
+
+# Without credentials: a page elsewhere has a token, never our cookie.
+_CROSS_ORIGIN: Mapping[str, Any] = {
+    "allow_methods": ("GET", "POST", "PUT", "PATCH", "DELETE"),
+    "allow_headers": ("Authorization", "Content-Type"),
+    "expose_headers": ("Retry-After", "WWW-Authenticate", "Content-Disposition"),
+}
 
 
 def build_http(settings: Settings, services: Services, authenticate: Authenticator) -> FastAPI:
@@ -48,19 +57,17 @@ def build_http(settings: Settings, services: Services, authenticate: Authenticat
     app.include_router(quarantine.router(services.quarantine))
     description.serve_description(app)
     app.mount("/", static_page())
-    if settings.open:
-        app.add_middleware(OpenRequestsOnly)
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(RequestCheck, visitors=services.visitors, origins=services.origins)
+    if settings.allowed_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.allowed_origins, **_CROSS_ORIGIN)
+    app.add_middleware(SecurityHeaders, is_secure=settings.is_secure)
     return app
 
 
 def _http_authentication(authenticate: Authenticator) -> Callable[[Request], Awaitable[Principal]]:
     async def authenticated(request: Request) -> Principal:
-        headers = request.headers
-        address = request.client.host if request.client else ""
-        visitor = Visitor(headers.get("host"), headers.get("origin"), address, user_agent=headers.get("user-agent"))
         try:
-            return await authenticate(visitor, bearer(headers.get("authorization")))
+            return await authenticate(request.state.visitor, bearer(request.headers.get("authorization")))
         except UnauthenticatedError as error:
             raise HTTPException(401, str(error), {"WWW-Authenticate": "Bearer"}) from None
         except ForeignRequestError as error:

@@ -13,7 +13,8 @@ from websockets.http11 import Request
 from auth.policy import OPERATOR, Action, Kind, Principal, Resource, may
 from collab.doorkeeper import NO_SUCH_GRAPH, Admission, RefusedError, Visitor
 from persistence.records import Caller
-from server.origin import ForeignRequestError, check_open
+from server.origin import ForeignRequestError, OriginPolicy
+from server.visitors import Visitors
 
 MAX_NAME_CHARACTERS = 255
 _PREFIX = "/sync/"
@@ -30,12 +31,11 @@ class Authenticator(Protocol):
     """Finds out who stands behind a request."""
 
     async def __call__(self, visitor: Visitor, token: str | None) -> Principal:
-        """Return the principal; raises UnauthenticatedError or ForeignRequestError."""
+        """Return the principal; raises UnauthenticatedError, or ForeignRequestError for a page that needs a token."""
 
 
 async def everyone_is_admin(visitor: Visitor, token: str | None) -> Principal:  # noqa: ARG001
     """Answer for `--open`: whoever comes from this machine is the built-in anonymous administrator."""
-    check_open(visitor.host, visitor.origin)
     return OPERATOR
 
 
@@ -56,6 +56,8 @@ class Door:
 
     authenticate: Authenticator
     roles: Roles
+    visitors: Visitors
+    origins: OriginPolicy
 
     async def admit(self, request: Request, peer: str) -> Admission:
         """Let a client of the y dialect in.
@@ -64,7 +66,7 @@ class Door:
         one may read), 414 absurd name.
         """
         url = _url(request)
-        visitor, token = _visitor(request, peer), _token(request, url.query)
+        visitor, token = self._visitor(request, peer), _token(request, url.query)
         principal = await self._known(visitor, token)
         return await self._admission(principal, _graph_id_in(url.path))
 
@@ -73,7 +75,7 @@ class Door:
 
         Raises RefusedError: 400 malformed, 403 foreign page.
         """
-        visitor = _visitor(request, peer)
+        visitor = self._visitor(request, peer)
         with suppress(UnauthenticatedError):  # who it is, the token of each document says
             await self._authenticated(visitor, None)
         return visitor
@@ -85,6 +87,18 @@ class Door:
         """
         principal = await self._known(visitor, token)
         return await self._admission(principal, _graph_id(name))
+
+    def address_of(self, request: Request, peer: str) -> str:
+        """Return where the client is; never raises."""
+        return self.visitors.address(request.headers.get_all, peer)
+
+    def _visitor(self, request: Request, peer: str) -> Visitor:
+        for name in ("Host", "Origin", "User-Agent"):
+            _single(request, name)
+        try:
+            return self.origins.check(self.visitors.visitor(request.headers.get_all, peer))
+        except ForeignRequestError as error:
+            raise RefusedError(403, str(error)) from None
 
     async def _known(self, visitor: Visitor, token: str | None) -> Principal:
         try:
@@ -103,11 +117,6 @@ class Door:
         if not may(principal, Action.READ, graph):
             raise RefusedError(404, NO_SUCH_GRAPH)
         return Admission(graph_id, principal, read_only=not may(principal, Action.EDIT, graph))
-
-
-def _visitor(request: Request, peer: str) -> Visitor:
-    host, origin, agent = (_single(request, name) for name in ("Host", "Origin", "User-Agent"))
-    return Visitor(host, origin, peer, user_agent=agent)
 
 
 def _url(request: Request) -> SplitResult:

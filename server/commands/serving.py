@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import structlog
@@ -20,6 +21,7 @@ from server.logs import configure_logs
 from server.origin import is_loopback
 from server.settings import Settings
 from server.store import migrate_store, open_store
+from server.tls import tls_context
 
 _log = structlog.get_logger("layercake")
 
@@ -41,6 +43,10 @@ def serve(
         bool | None,
         typer.Option("--open", help="No login: everyone on this machine is an administrator. Loopback only."),
     ] = None,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="PEM file of a certificate: serve https and wss instead of http and ws.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM file of the certificate's private key.")] = None,
 ) -> None:
     """Serve graphs to browsers and programs until SIGTERM or Ctrl-C.
 
@@ -48,7 +54,16 @@ def serve(
     Every option is also an environment variable: LAYERCAKE_PORT, LAYERCAKE_DATA_DIR and so on.
     """
     with explained():
-        settings = Settings.with_options(host=host, port=port, data_dir=data_dir, database_url=database_url, open=open_)
+        settings = Settings.with_options(
+            host=host,
+            port=port,
+            data_dir=data_dir,
+            database_url=database_url,
+            open=open_,
+            tls_certificate=tls_certificate,
+            tls_key=tls_key,
+        )
+        tls_context(settings)  # before anything is started
         if settings.open and not is_loopback(settings.host):
             raise UsageError(f"--open listens on loopback addresses only; {settings.host} is none, so leave out --host")
         configure_logs(settings.log_format)
@@ -118,8 +133,8 @@ def _bound(settings: Settings) -> socket.socket:
 def _announced(settings: Settings, port: int) -> Iterator[None]:
     """Tell where the server is: people by a line, the commands on its folder by a file that is there for the block."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    address = f"http://{host}:{port}"
-    typer.echo(f"Layercake is at {address}/")
+    address = f"{'http' if settings.tls_certificate is None else 'https'}://{host}:{port}"
+    typer.echo(f"Layercake is at {settings.public_url or address}/")
     if not settings.open:
         _log.warning("there are no accounts yet, so nobody can sign in; start with --open to use it on this machine")
     if settings.database_url is not None:
