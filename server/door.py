@@ -1,6 +1,6 @@
 """Who comes in: the answer to a websocket handshake and to an HTTP request, by one policy."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -23,8 +23,10 @@ _PREFIX = "/sync/"
 class UnauthenticatedError(Exception):
     """Nobody is known to stand behind the request."""
 
-    def __init__(self) -> None:
-        super().__init__("sign in first; a server without accounts is started with `layercake serve --open`")
+    def __init__(
+        self, detail: str = "sign in first; a server without accounts is started with `layercake serve --open`"
+    ) -> None:
+        super().__init__(detail)
 
 
 class Authenticator(Protocol):
@@ -42,6 +44,17 @@ async def everyone_is_admin(visitor: Visitor, token: str | None) -> Principal:  
 async def nobody_is_known(visitor: Visitor, token: str | None) -> Principal:  # noqa: ARG001
     """Answer for a server without accounts that is not open."""
     raise UnauthenticatedError
+
+
+def only_backend(backend: Callable[[str], Awaitable[Principal]]) -> Authenticator:
+    """Answer for a server that knows people by the tokens of the team's backend only."""
+
+    async def authenticate(visitor: Visitor, token: str | None) -> Principal:  # noqa: ARG001
+        if token is None:
+            raise UnauthenticatedError
+        return await backend(token)
+
+    return authenticate
 
 
 class Roles(Protocol):

@@ -13,10 +13,11 @@ import typer
 import uvloop
 
 from server.app import UnsavedEditsError, bind, running
+from server.backend import BackendTokens, backend_tokens, check_backend
 from server.commands.catalogue import DatabaseUrl, DataDir
 from server.commands.remote import address_file
 from server.commands.sentences import UsageError, explained
-from server.door import everyone_is_admin, nobody_is_known
+from server.door import Authenticator, everyone_is_admin, nobody_is_known, only_backend
 from server.logs import configure_logs
 from server.origin import is_loopback
 from server.settings import Settings
@@ -63,7 +64,8 @@ def serve(
             tls_certificate=tls_certificate,
             tls_key=tls_key,
         )
-        tls_context(settings)  # before anything is started
+        tls_context(settings)  # these two before anything is started
+        check_backend(settings)
         if settings.open and not is_loopback(settings.host):
             raise UsageError(f"--open listens on loopback addresses only; {settings.host} is none, so leave out --host")
         configure_logs(settings.log_format)
@@ -107,16 +109,22 @@ async def _serve(settings: Settings, stop: asyncio.Event) -> bool:
 
 
 async def _serve_until(stop: asyncio.Event, started: asyncio.Event, settings: Settings) -> None:
-    authenticate = everyone_is_admin if settings.open else nobody_is_known
     with _bound(settings) as bound:
         async with (
             open_store(settings, serve=True) as database,
-            running(settings, database, authenticate, bound) as listener,
+            backend_tokens(settings, database) as backend,
+            running(settings, database, _authenticator(settings, backend), bound) as listener,
         ):
             started.set()
             with _announced(settings, listener.port):
                 await stop.wait()
             _log.info("stopping")
+
+
+def _authenticator(settings: Settings, backend: BackendTokens | None) -> Authenticator:
+    if settings.open:
+        return everyone_is_admin
+    return nobody_is_known if backend is None else only_backend(backend)
 
 
 def _bound(settings: Settings) -> socket.socket:
