@@ -40,7 +40,7 @@ _Addresses = Annotated[tuple[_Address, ...], NoDecode, BeforeValidator(_listed)]
 class Settings(BaseSettings):
     """Everything that can be set, with its unit and its default."""
 
-    model_config = SettingsConfigDict(env_prefix="LAYERCAKE_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="LAYERCAKE_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
