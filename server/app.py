@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from collab.websocket import Connection
 from persistence.database import Database
@@ -78,7 +78,7 @@ async def running(
         raise UnsavedEditsError(services.node.log.uncommitted_bytes)
 
 
-def _uvicorn_config(settings: Settings, services: Services, app: FastAPI) -> uvicorn.Config:
+def _uvicorn_config(settings: Settings, services: Services, app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=http_protocol(

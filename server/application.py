@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from auth.policy import Principal
 from server.door import Authenticator, UnauthenticatedError, bearer
@@ -37,7 +38,7 @@ _CROSS_ORIGIN: Mapping[str, Any] = {
 }
 
 
-def build_http(settings: Settings, services: Services, authenticate: Authenticator) -> FastAPI:
+def build_http(settings: Settings, services: Services, authenticate: Authenticator) -> ASGIApp:
     """Return the HTTP application of `services`."""
     app = FastAPI(title="Layercake", version="0.1.0", docs_url=None, redoc_url=None)
     app.state.authenticate = _http_authentication(authenticate)
@@ -60,8 +61,7 @@ def build_http(settings: Settings, services: Services, authenticate: Authenticat
     app.add_middleware(RequestCheck, visitors=services.visitors, origins=services.origins)
     if settings.allowed_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.allowed_origins, **_CROSS_ORIGIN)
-    app.add_middleware(SecurityHeaders, is_secure=settings.is_secure)
-    return app
+    return SecurityHeaders(app, is_secure=settings.is_secure)  # around what answers when the application fails, too
 
 
 def _http_authentication(authenticate: Authenticator) -> Callable[[Request], Awaitable[Principal]]:

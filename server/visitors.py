@@ -68,7 +68,7 @@ class Visitors:
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     """Return the address in `text`, with a port or without; None if there is none."""
     bare = text.strip()
-    if bare.startswith("["):
+    if bare.startswith("[") and "]" in bare:
         bare = bare[1:].partition("]")[0]
     elif bare.count(":") == 1:
         bare = bare.partition(":")[0]
