@@ -25,6 +25,8 @@ class Visitor:
     user_agent: str | None = None
     cookie: str | None = None
     """The access token in a page's cookie."""
+    is_foreign: bool = False
+    """Whether a page of another origin sends it, which has nothing but tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,9 @@ class Doorkeeper(Protocol):
 
         `peer` is the address at the other end of the socket.
         """
+
+    def address_of(self, request: Request, peer: str) -> str:
+        """Return where the client is: `peer`, or behind a trusted proxy what that says."""
 
     async def check(self, request: Request, peer: str) -> Visitor:
         """Return where a client comes from that names graphs later; raises RefusedError."""

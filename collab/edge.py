@@ -79,8 +79,10 @@ class ConnectionReport:
     """What is known of a connection when it ends."""
 
     connection_id: str = ""
+    peer: str = ""
+    """The address at the other end of the socket."""
     address: str = ""
-    """Where the client is."""
+    """Where the client is: there, or behind a trusted proxy what that says."""
     graph_id: UUID | None = None
     user_id: UUID | None = None
     read_only: bool = False
@@ -223,6 +225,11 @@ class Edge:
         self._addresses[connection.address] += 1
         self._empty.clear()
 
+    def moved(self, old_address: str, address: str) -> None:
+        """Count a connection at the address where its request says that the client is."""
+        self._leave(old_address)
+        self._addresses[address] += 1
+
     def behind_s(self, now: float) -> list[float]:
         """Return for each client that is behind how long it has read nothing, in seconds."""
         return [now - one.behind_since for one in self.connections if one.behind_since is not None]
@@ -240,13 +247,16 @@ class Edge:
         """Let go of `connection`, which has ended."""
         self.connections.discard(connection)
         self._stalled.discard(connection)
-        self._addresses[connection.address] -= 1
-        if not self._addresses[connection.address]:
-            del self._addresses[connection.address]
+        self._leave(connection.address)
         self.statistics.sent_bytes += report.sent_bytes
         if not self.connections:
             self._empty.set()
         self.ended(report)
+
+    def _leave(self, address: str) -> None:
+        self._addresses[address] -= 1
+        if not self._addresses[address]:
+            del self._addresses[address]
 
     async def closed(self, timeout_s: float) -> None:
         """Wait until every connection has ended; those that have not after `timeout_s` are cut."""

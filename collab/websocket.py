@@ -82,7 +82,9 @@ class Connection(asyncio.Protocol):
         """Take over a socket whose handshake request follows in `data_received`."""
         self._transport = cast("asyncio.Transport", transport)
         self.reading = Reading(self._transport)
-        self.address = self._report.address = str((transport.get_extra_info("peername") or ("",))[0])
+        self.address = self._report.address = self._report.peer = str(
+            (transport.get_extra_info("peername") or ("",))[0]
+        )
         self._transport.set_write_buffer_limits(high=self._edge.settings.write_buffer_bytes)
         self._edge.opened(self)
 
@@ -234,6 +236,9 @@ class Connection(asyncio.Protocol):
 
     def _on_request(self, request: Request) -> None:
         self.reading.hold(Hold.JOIN)
+        address = self._edge.doorkeeper.address_of(request, self._report.peer)
+        self._edge.moved(self.address, address)
+        self.address = self._report.address = address
         if self._edge.is_crowded(self.address):
             self._refuse(429, "too many connections come from your address; close some, or try again")
             return
@@ -382,6 +387,8 @@ class Connection(asyncio.Protocol):
                 if self._transport.can_write_eof():
                     # Not close(): unread input would turn it into a reset, and the client would never see why.
                     self._transport.write_eof()
+                else:
+                    self._transport.close()  # TLS has no half-closed state
 
     def _end_in_time(self) -> None:
         """Read on, so that the client's goodbye is seen, and cut the socket if none comes in time."""

@@ -20,7 +20,7 @@ def table() -> str:
 
 
 def _default(name: str, value: object) -> str:
-    if value is None:
+    if value is None or value == ():
         return ""
     if isinstance(value, bool):
         return str(value).lower()

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from collab.websocket import Connection
 from persistence.database import Database
@@ -16,6 +16,7 @@ from server.door import Authenticator
 from server.listener import Listener, http_protocol
 from server.services import Services, build_services
 from server.settings import Settings
+from server.tls import tls_context
 
 _log = structlog.get_logger("layercake")
 
@@ -58,8 +59,9 @@ async def running(
     If a part fails that must not, the block is cancelled and the failure raised.
     """
     is_stored = True
+    tls = tls_context(settings)
     services = build_services(settings, database, authenticate)
-    listener = Listener(_uvicorn_config(settings, services, build_http(settings, services, authenticate)))
+    listener = Listener(_uvicorn_config(settings, services, build_http(settings, services, authenticate)), tls)
     async with asyncio.TaskGroup() as parts:
         tasks = [
             parts.create_task(work) for work in (services.node.log.run(), services.node.hub.run(), services.edge.run())
@@ -77,12 +79,17 @@ async def running(
         raise UnsavedEditsError(services.node.log.uncommitted_bytes)
 
 
-def _uvicorn_config(settings: Settings, services: Services, app: FastAPI) -> uvicorn.Config:
+def _uvicorn_config(settings: Settings, services: Services, app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=http_protocol(settings.header_bytes, settings.request_timeout_s),
+        http=http_protocol(
+            header_bytes=settings.header_bytes,
+            request_timeout_s=settings.request_timeout_s,
+            body_bytes_per_s=settings.body_bytes_per_s,
+        ),
         ws=lambda **_: Connection(services.edge),  # type: ignore[arg-type]
         lifespan="off",
+        proxy_headers=False,  # `server.visitors` knows whom to believe, also for sockets
         log_config=None,
         access_log=False,
         server_header=False,

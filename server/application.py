@@ -1,8 +1,11 @@
 """The HTTP application: every route, on the parts that do the work."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from auth.policy import Principal
 from server.cookies import check_page, is_by_cookie, is_safe
@@ -25,15 +28,22 @@ from server.http import (
     tables,
 )
 from server.http import bin as binned
-from server.http.clients import visitor_of
 from server.metrics import Metrics
 from server.origin import ForeignRequestError
-from server.page import OpenRequestsOnly, SecurityHeaders, static_page
+from server.page import SecurityHeaders, static_page
+from server.request_check import RequestCheck
 from server.services import Services
 from server.settings import Settings
 
+# Without credentials: a page elsewhere has a token, never our cookie.
+_CROSS_ORIGIN: Mapping[str, Any] = {
+    "allow_methods": ("GET", "POST", "PUT", "PATCH", "DELETE"),
+    "allow_headers": ("Authorization", "Content-Type"),
+    "expose_headers": ("Retry-After", "WWW-Authenticate", "Content-Disposition"),
+}
 
-def build_http(settings: Settings, services: Services, authenticate: Authenticator) -> FastAPI:
+
+def build_http(settings: Settings, services: Services, authenticate: Authenticator) -> ASGIApp:
     """Return the HTTP application of `services`."""
     app = FastAPI(title="Layercake", version="0.1.0", docs_url=None, redoc_url=None)
     app.state.authenticate = _http_authentication(authenticate)
@@ -56,23 +66,23 @@ def build_http(settings: Settings, services: Services, authenticate: Authenticat
     app.include_router(quarantine.router(services.quarantine))
     description.serve_description(app)
     app.mount("/", static_page())
-    if settings.open:
-        app.add_middleware(OpenRequestsOnly)
-    app.add_middleware(SecurityHeaders)
-    return app
+    app.add_middleware(RequestCheck, visitors=services.visitors, origins=services.origins)
+    if settings.allowed_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.allowed_origins, **_CROSS_ORIGIN)
+    return SecurityHeaders(app, is_secure=settings.is_secure)  # around what answers when the application fails, too
 
 
 def _http_authentication(authenticate: Authenticator) -> Callable[[Request], Awaitable[Principal]]:
     async def authenticated(request: Request) -> Principal:
-        token = bearer(request.headers.get("authorization"))
+        visitor, token = request.state.visitor, bearer(request.headers.get("authorization"))
         try:
-            principal = await authenticate(visitor_of(request), token)
+            principal = await authenticate(visitor, token)
         except UnauthenticatedError as error:
             raise HTTPException(401, str(error), {"WWW-Authenticate": "Bearer"}) from None
         except ForeignRequestError as error:
             raise HTTPException(403, str(error)) from None
         if is_by_cookie(principal, token) and not is_safe(request.method):
-            check_page(request.headers)
+            check_page(visitor, request.headers)
         return principal
 
     return authenticated

@@ -6,15 +6,14 @@ Forgery Prevention Cheat Sheet, "Custom Request Headers"), and an Origin, if the
 """
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from fastapi import Response
-from starlette.requests import cookie_parser
 
 from auth.policy import Principal
 from auth.sign_in import DEVICE_LIFETIME, IssuedTokens
+from collab.doorkeeper import Visitor
+from server.visitors import ACCESS_COOKIE
 
-ACCESS_COOKIE = "layercake_access"
 REFRESH_COOKIE = "layercake_refresh"
 DEVICE_COOKIE = "layercake_device"
 PAGE_HEADER, PAGE = "X-Layercake", "page"
@@ -33,34 +32,20 @@ class CrossSiteError(Exception):
         )
 
 
-def is_own_origin(origin: str | None, host: str | None) -> bool:
-    """Return whether a page of `origin` was served under the name `host`."""
-    try:
-        return bool(host) and bool(origin) and urlsplit(origin).netloc == host
-    except ValueError:
-        return False
-
-
 def is_by_cookie(principal: Principal, token: str | None) -> bool:
     """Return whether it is the cookie that says who the principal is, where `token` is what else was sent."""
     return token is None and principal.credential.kind == "session"
 
 
-def check_page(headers: Mapping[str, str]) -> None:
+def check_page(visitor: Visitor, headers: Mapping[str, str]) -> None:
     """Return if a request was made by our own page. Raises CrossSiteError."""
-    origin = headers.get("origin")
-    if headers.get(PAGE_HEADER) != PAGE or (origin is not None and not is_own_origin(origin, headers.get("host"))):
+    if visitor.is_foreign or headers.get(PAGE_HEADER) != PAGE:
         raise CrossSiteError
 
 
 def is_safe(method: str) -> bool:
     """Return whether a request of this method changes nothing."""
     return method in _SAFE_METHODS
-
-
-def access_cookie(header: str) -> str | None:
-    """Return the access token in a Cookie header."""
-    return cookie_parser(header).get(ACCESS_COOKIE) or None
 
 
 def set_page_cookies(response: Response, tokens: IssuedTokens, *, is_secure: bool) -> None:

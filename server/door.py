@@ -13,8 +13,9 @@ from websockets.http11 import Request
 from auth.policy import OPERATOR, Action, Kind, Principal, Resource, may
 from collab.doorkeeper import NO_SUCH_GRAPH, Admission, RefusedError, Visitor
 from persistence.records import Caller
-from server.cookies import access_cookie, is_by_cookie, is_own_origin
-from server.origin import ForeignRequestError, check_open
+from server.cookies import is_by_cookie
+from server.origin import ForeignRequestError, OriginPolicy
+from server.visitors import Visitors
 
 MAX_NAME_CHARACTERS = 255
 _PREFIX = "/sync/"
@@ -23,20 +24,21 @@ _PREFIX = "/sync/"
 class UnauthenticatedError(Exception):
     """Nobody is known to stand behind the request."""
 
-    def __init__(self) -> None:
-        super().__init__("sign in first; send the token that you get then as `Authorization: Bearer`")
+    def __init__(
+        self, detail: str = "sign in first; send the token that you get then as `Authorization: Bearer`"
+    ) -> None:
+        super().__init__(detail)
 
 
 class Authenticator(Protocol):
     """Finds out who stands behind a request."""
 
     async def __call__(self, visitor: Visitor, token: str | None) -> Principal:
-        """Return the principal; raises UnauthenticatedError or ForeignRequestError."""
+        """Return the principal; raises UnauthenticatedError, or ForeignRequestError for a page that needs a token."""
 
 
 async def everyone_is_admin(visitor: Visitor, token: str | None) -> Principal:  # noqa: ARG001
     """Answer for `--open`: whoever comes from this machine is the built-in anonymous administrator."""
-    check_open(visitor.host, visitor.origin)
     return OPERATOR
 
 
@@ -52,6 +54,8 @@ class Door:
 
     authenticate: Authenticator
     roles: Roles
+    visitors: Visitors
+    origins: OriginPolicy
 
     async def admit(self, request: Request, peer: str) -> Admission:
         """Let a client of the y dialect in.
@@ -60,7 +64,7 @@ class Door:
         one may read), 414 absurd name.
         """
         url = _url(request)
-        visitor, token = _visitor(request, peer), _token(request, url.query)
+        visitor, token = self._visitor(request, peer), _token(request, url.query)
         principal = await self._known(visitor, token)
         return await self._admission(principal, _graph_id_in(url.path))
 
@@ -69,7 +73,7 @@ class Door:
 
         Raises RefusedError: 400 malformed, 403 foreign page.
         """
-        visitor = _visitor(request, peer)
+        visitor = self._visitor(request, peer)
         with suppress(UnauthenticatedError):  # who it is, the token of each document says
             await self._authenticated(visitor, None)
         return visitor
@@ -82,6 +86,18 @@ class Door:
         principal = await self._known(visitor, token or None)
         return await self._admission(principal, _graph_id(name))
 
+    def address_of(self, request: Request, peer: str) -> str:
+        """Return where the client is; never raises."""
+        return self.visitors.address(request.headers.get_all, peer)
+
+    def _visitor(self, request: Request, peer: str) -> Visitor:
+        for name in ("Host", "Origin", "User-Agent"):
+            _single(request, name)
+        try:
+            return self.origins.check(self.visitors.visitor(request.headers.get_all, peer))
+        except ForeignRequestError as error:
+            raise RefusedError(403, str(error)) from None
+
     async def _known(self, visitor: Visitor, token: str | None) -> Principal:
         try:
             return await self._authenticated(visitor, token)
@@ -93,7 +109,7 @@ class Door:
             principal = await self.authenticate(visitor, token)
         except ForeignRequestError as error:
             raise RefusedError(403, str(error)) from None
-        if is_by_cookie(principal, token) and not is_own_origin(visitor.origin, visitor.host):
+        if is_by_cookie(principal, token) and visitor.origin is None:  # a foreign one's cookie does not come so far
             raise RefusedError(403, "only our own page may use its cookie; programs send a token")
         return principal
 
@@ -102,12 +118,6 @@ class Door:
         if not may(principal, Action.READ, graph):
             raise RefusedError(404, NO_SUCH_GRAPH)
         return Admission(graph_id, principal, read_only=not may(principal, Action.EDIT, graph))
-
-
-def _visitor(request: Request, peer: str) -> Visitor:
-    host, origin, agent = (_single(request, name) for name in ("Host", "Origin", "User-Agent"))
-    cookie = access_cookie("; ".join(request.headers.get_all("Cookie")))
-    return Visitor(host, origin, peer, user_agent=agent, cookie=cookie)
 
 
 def _url(request: Request) -> SplitResult:

@@ -5,6 +5,7 @@ for a body, and writes to an upgraded socket before the new protocol owns it; th
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -17,9 +18,10 @@ _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close
 class Listener(uvicorn.Server):
     """A server of which we run the parts, so that it takes no signals and is stopped in our order."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(config)
         config.load()
+        config.ssl = tls
         self.lifespan = config.lifespan_class(config)
 
     def stop_accepting(self) -> None:
@@ -38,6 +40,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     header_bytes: ClassVar[int]
     request_timeout_s: ClassVar[float]
+    body_bytes_per_s: ClassVar[float]
 
     _head_bytes = 0
     _in_head = True
@@ -73,7 +76,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        self._start_deadline()
+        # A bucket that leaks: what arrives gives time, but never more than the first part had.
+        left_s = self._deadline.when() - self.loop.time() if self._deadline is not None else 0.0
+        self._start_deadline(min(left_s + len(body) / self.body_bytes_per_s, self.request_timeout_s))
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -112,9 +117,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._deadline is None:
             self._start_deadline()
 
-    def _start_deadline(self) -> None:
+    def _start_deadline(self, timeout_s: float | None = None) -> None:
         self._forget_deadline()
-        self._deadline = self.loop.call_later(self.request_timeout_s, self._on_deadline)
+        timeout_s = self.request_timeout_s if timeout_s is None else timeout_s
+        self._deadline = self.loop.call_later(timeout_s, self._on_deadline)
 
     def _on_deadline(self) -> None:
         if self.flow.read_paused:  # it is us who are late
@@ -128,7 +134,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._deadline = None
 
 
-def http_protocol(header_bytes: int, request_timeout_s: float) -> type[BoundedHttpProtocol]:
+def http_protocol(*, header_bytes: int, request_timeout_s: float, body_bytes_per_s: float) -> type[BoundedHttpProtocol]:
     """Return the HTTP protocol with these bounds."""
-    bounds = {"header_bytes": header_bytes, "request_timeout_s": request_timeout_s}
+    bounds = {
+        "header_bytes": header_bytes,
+        "request_timeout_s": request_timeout_s,
+        "body_bytes_per_s": body_bytes_per_s,
+    }
     return type("HttpProtocol", (BoundedHttpProtocol,), bounds)

@@ -1,11 +1,80 @@
-"""Which requests `--open` takes: none that a web page elsewhere, or a name made to point here, can send."""
+"""Which requests a server takes, by the name they ask for and the page they come from."""
 
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
+
+from collab.doorkeeper import Visitor
+
+_PORTS = {"http": 80, "https": 443}
 
 
 class ForeignRequestError(Exception):
-    """A request that did not come from this machine's own pages or programs."""
+    """A request for a name that is not ours, or from a page that may not send it."""
+
+
+class Origin(NamedTuple):
+    """Where a page is from (RFC 6454), its port spelled out."""
+
+    scheme: str
+    host: str
+    port: int | None
+
+    @classmethod
+    def of(cls, url: str) -> "Origin":
+        """Return the origin of `url`; raises ForeignRequestError if it is malformed."""
+        parts = _split(url)
+        try:
+            port = parts.port
+        except ValueError:
+            raise _malformed() from None
+        return cls(parts.scheme, parts.hostname or "", port or _PORTS.get(parts.scheme))
+
+
+@dataclass(frozen=True, slots=True)
+class OriginPolicy:
+    """What both doors ask of a request before anybody is known.
+
+    `public` is the address that people use; `pages` are the origins elsewhere whose pages may use tokens. Without
+    `hosts` a request for any name is taken.
+    """
+
+    is_open: bool = False
+    public: Origin | None = None
+    hosts: frozenset[str] = frozenset()
+    pages: frozenset[Origin] = frozenset()
+
+    def check(self, visitor: Visitor, *, is_harmless: bool = False) -> Visitor:
+        """Return who may go on: a page elsewhere does so without its cookie, so that it needs a token.
+
+        A harmless request changes nothing and brings no credentials: any page may send it, except to an open
+        server. Raises ForeignRequestError.
+        """
+        if self.is_open:
+            check_open(visitor.host, visitor.origin)
+            return visitor
+        self._check_host(visitor.host)
+        if visitor.origin is None or self._is_own(visitor):
+            return visitor
+        if not is_harmless and Origin.of(visitor.origin) not in self.pages:
+            raise ForeignRequestError(
+                "a page of another origin may not send this; LAYERCAKE_ALLOWED_ORIGINS can name it. If it is this "
+                "server's own page, set LAYERCAKE_PUBLIC_URL to its address, or LAYERCAKE_TRUSTED_PROXIES"
+            )
+        return replace(visitor, cookie=None, is_foreign=True)
+
+    def _check_host(self, host: str | None) -> None:
+        if not self.hosts:
+            return
+        name = _split(f"//{host or ''}").hostname or ""
+        if name not in self.hosts and not is_loopback(name) and (self.public is None or name != self.public.host):
+            raise ForeignRequestError("this server has another name; LAYERCAKE_ALLOWED_HOSTS lists those it answers to")
+
+    def _is_own(self, visitor: Visitor) -> bool:
+        origin = Origin.of(visitor.origin or "")
+        scheme = "https" if visitor.is_secure else "http"
+        return origin in (self.public, Origin.of(f"{scheme}://{visitor.host or ''}")) and bool(origin.host)
 
 
 def is_loopback(host: str) -> bool:
@@ -34,4 +103,8 @@ def _split(url: str) -> SplitResult:
     try:
         return urlsplit(url)
     except ValueError:
-        raise ForeignRequestError("the Host or Origin header is malformed") from None
+        raise _malformed() from None
+
+
+def _malformed() -> ForeignRequestError:
+    return ForeignRequestError("the Host or Origin header is malformed")

@@ -1,26 +1,30 @@
-"""The browser page, the headers that every answer carries, and what an open server answers at all."""
+"""The browser page, and the headers that every answer carries."""
 
 from pathlib import Path
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from server.http.problems import problem
-from server.origin import ForeignRequestError, check_open
 
 _INSTALLED = Path(__file__).parent / "page"
 _BUILT = Path(__file__).parent.parent / "web" / "dist"
 
 _HEADERS = {
     "content-security-policy": (
-        "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
-        "worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "permissions-policy": (
+        "camera=(), display-capture=(), geolocation=(), hid=(), microphone=(), midi=(), payment=(), serial=(), usb=()"
     ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
 }
+_ONLY_BY_TLS = {"strict-transport-security": "max-age=31536000"}
+_NOT_KEPT = {"cache-control": "no-store"}
+_API = "/api/"
 
 
 class PageMissingError(Exception):
@@ -39,42 +43,23 @@ def static_page() -> StaticFiles:
 
 
 class SecurityHeaders:
-    """Adds the headers that keep a page from doing more than it should, except to the API description.
+    """Adds the headers that keep a page from doing more than it should (OWASP HTTP Headers Cheat Sheet).
 
-    FastAPI's `/docs` loads its viewer from elsewhere, so `server.http.description` serves our own.
+    Answers under /api are kept by no cache; with `is_secure` browsers are told to come by TLS only (RFC 6797).
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, is_secure: bool) -> None:
         self._app = app
+        self._headers = _HEADERS | (_ONLY_BY_TLS if is_secure else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        added = self._headers | (_NOT_KEPT if scope["path"].startswith(_API) else {})
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
+                for name, value in added.items():
                     headers.setdefault(name, value)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
-
-
-class OpenRequestsOnly:
-    """Answers 403, whatever the path, to requests that `server.origin.check_open` does not take."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-        try:
-            check_open(_combined(headers, "host"), _combined(headers, "origin"))
-        except ForeignRequestError as error:
-            await problem(403, "forbidden", str(error))(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
-
-
-def _combined(headers: Headers, name: str) -> str | None:
-    """Return the header, a repeated one as a list (RFC 9110 section 5.3), which is no host and no origin."""
-    values = headers.getlist(name)
-    return ", ".join(values) if values else None

@@ -17,8 +17,10 @@ from persistence.tables import GraphTables
 from server.accounts import Accounts, build_accounts
 from server.door import Authenticator, Door
 from server.node import Node, build_node
+from server.origin import Origin, OriginPolicy
 from server.settings import Settings
 from server.supervision import MaintenanceProcess
+from server.visitors import Visitors
 from server.workers import Workers
 from workspace.bin import Bin
 from workspace.catalogue import Catalogue
@@ -37,6 +39,8 @@ class Services:
     database: Database
     node: Node
     edge: Edge
+    visitors: Visitors
+    origins: OriginPolicy
     catalogue: Catalogue
     renaming: Renaming
     bin: Bin
@@ -65,7 +69,9 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
         decisions=max(1, settings.database_pool_size // 2),
         join_timeout_s=settings.load_timeout_s + settings.database_timeout_s,
     )
-    edge = Edge(node.hub, Door(authenticate, rows), lambda: str(new_id()), _tell_end, _tell_document_end, edge_settings)
+    visitors, origins = Visitors(settings.trusted_proxies, settings.is_secure), _origins(settings)
+    door = Door(authenticate, rows, visitors, origins)
+    edge = Edge(node.hub, door, lambda: str(new_id()), _tell_end, _tell_document_end, edge_settings)
 
     async def after_delete(graph_id: UUID) -> None:
         node.hub.forget_graph(graph_id)
@@ -75,6 +81,8 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
         database=database,
         node=node,
         edge=edge,
+        visitors=visitors,
+        origins=origins,
         catalogue=catalogue,
         renaming=Renaming(catalogue, node.edits),
         bin=Bin(catalogue, BinnedRows(database)),
@@ -84,6 +92,15 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
         tables=GraphTables(database),
         accounts=build_accounts(settings, database),
         maintenance=MaintenanceProcess(settings, database.url),
+    )
+
+
+def _origins(settings: Settings) -> OriginPolicy:
+    return OriginPolicy(
+        is_open=settings.open,
+        public=None if settings.public_url is None else Origin.of(settings.public_url),
+        hosts=frozenset(settings.allowed_hosts),
+        pages=frozenset(map(Origin.of, settings.allowed_origins)),
     )
 
 

@@ -1,18 +1,46 @@
 """Settings: `LAYERCAKE_*` environment variables, which options of the commands override."""
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from server.origin import ForeignRequestError, Origin
 
 MAX_RETENTION_DAYS = 36_500
+
+
+class SettingsError(Exception):
+    """Settings that cannot go together, or name what cannot be used; the message says what to do."""
+
+
+def _listed(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _address(value: str) -> str:
+    bare = value.removesuffix("/")
+    try:
+        origin = Origin.of(bare)
+    except ForeignRequestError:
+        origin = Origin("", "", None)
+    if origin.scheme not in ("http", "https") or not origin.host or bare.count("/") != 2:
+        raise ValueError("write it like https://layercake.example.org, without a path")
+    return bare
+
+
+_Hosts = Annotated[tuple[Annotated[str, StringConstraints(to_lower=True)], ...], NoDecode, BeforeValidator(_listed)]
+_Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_listed)]
+_Address = Annotated[str, AfterValidator(_address)]
+_Addresses = Annotated[tuple[_Address, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class Settings(BaseSettings):
     """Everything that can be set, with its unit and its default."""
 
-    model_config = SettingsConfigDict(env_prefix="LAYERCAKE_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="LAYERCAKE_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
@@ -26,6 +54,22 @@ class Settings(BaseSettings):
         30.0, gt=0, le=3_650, allow_inf_nan=False, description="How long a session lasts that is not refreshed."
     )
     passwords_waiting: int = Field(100, ge=1, description="Passwords that may wait to be checked.")
+    public_url: _Address | None = Field(
+        None, description="Address that people use, such as https://layercake.example.org; https makes cookies Secure."
+    )
+    allowed_hosts: _Hosts = Field((), description="Names that requests may ask for, by commas; without, any.")
+    allowed_origins: _Addresses = Field((), description="Origins of pages elsewhere that may use tokens, by commas.")
+    trusted_proxies: _Networks = Field((), description="Networks (CIDR) whose X-Forwarded headers count, by commas.")
+    tls_certificate: Path | None = Field(None, description="PEM file with the certificate and those that signed it.")
+    tls_key: Path | None = Field(None, description="PEM file with the private key of the certificate.")
+
+    backend_issuer: str | None = Field(None, min_length=1, description="Who signs your backend's tokens: their iss.")
+    backend_audience: str = Field("layercake", min_length=1, description="Whom they are for: their aud.")
+    backend_secret: SecretStr | None = Field(None, description="Secret of 32 bytes or more that signs them (HS256).")
+    backend_secret_file: Path | None = Field(None, description="Or the file with that secret.")
+    backend_jwks_url: str | None = Field(None, description="Or where the public keys are (JWKS), by https.")
+    backend_jwks_file: Path | None = Field(None, description="Or the file with the public keys.")
+    backend_token_s: float = Field(86_400.0, gt=0, description="How far ahead they may expire.")
 
     database_start_timeout_s: float = Field(120.0, gt=0, description="How long the embedded database may recover.")
     database_timeout_s: float = Field(10.0, gt=0, description="How long one statement may take.")
@@ -82,10 +126,18 @@ class Settings(BaseSettings):
     request_timeout_s: float = Field(
         10.0, gt=0, description="How long a request's head, or the next part of its body, may take to arrive."
     )
+    body_bytes_per_s: float = Field(
+        1_000.0, gt=0, description="How fast a body has to arrive at least; it may lag by request_timeout_s."
+    )
     shutdown_timeout_s: float = Field(
         20.0, gt=0, description="How long stopping may take, a database that hangs included."
     )
     log_format: str = Field("text", pattern="^(text|json)$", description="Log lines for people or for machines.")
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether people come by TLS, to this server or to what is before it."""
+        return self.tls_certificate is not None or (self.public_url or "").startswith("https:")
 
     @classmethod
     def with_options(cls, **options: Any) -> "Settings":

@@ -123,6 +123,9 @@ def _kill(process: Process) -> None:
 
 def _as_environment(settings: Settings) -> dict[str, str]:
     values = settings.model_dump(mode="json", exclude_none=True)
-    found = {f"LAYERCAKE_{name.upper()}": str(value) for name, value in values.items()}
+    found = {
+        f"LAYERCAKE_{name.upper()}": ",".join(value) if isinstance(value, list) else str(value)
+        for name, value in values.items()
+    }
     ours = str(Path(__file__).parents[1])
     return {**found, "PYTHONPATH": os.pathsep.join(filter(None, (ours, os.environ.get("PYTHONPATH"))))}

@@ -58,7 +58,7 @@ class HocuspocusDialect:
 
     async def admit(self, request: Request) -> None:
         """Ask whether such a request is taken at all; who it is, each document's token says."""
-        self._visitor = await self._edge.doorkeeper.check(request, self._report.address)
+        self._visitor = await self._edge.doorkeeper.check(request, self._report.peer)
 
     def enter(self) -> None:
         """Expect a token."""

@@ -32,7 +32,7 @@ class YDialect:
 
     async def admit(self, request: Request) -> None:
         """Ask the doorkeeper, and open the graph's room."""
-        admission = await self._edge.doorkeeper.admit(request, self._report.address)
+        admission = await self._edge.doorkeeper.admit(request, self._report.peer)
         room = await self._edge.hub.open_for_session(admission.graph_id)
         self._channel = YChannel(self._line, self._edge, room, admission, self._report.connection_id)
         self._report.graph_id, self._report.user_id = admission.graph_id, admission.user_id

@@ -10,6 +10,7 @@ from auth.errors import AuthError
 from collab.hub import MemoryFullError
 from persistence.errors import StoreError
 from server.page import PageMissingError
+from server.settings import SettingsError
 from workspace.archive import ArchiveError
 from workspace.export_tables import ExportError
 
@@ -21,6 +22,7 @@ class UsageError(Exception):
 _EXPLAINABLE = (
     ValidationError,
     UsageError,
+    SettingsError,
     StoreError,
     MemoryFullError,
     AuthError,

@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import structlog
@@ -14,6 +15,7 @@ import uvloop
 from persistence.database import Database
 from server.app import UnsavedEditsError, bind, running
 from server.authentication import Authentication
+from server.backend import BackendTokens, backend_tokens, check_backend
 from server.commands.catalogue import DatabaseUrl, DataDir
 from server.commands.remote import address_file
 from server.commands.sentences import UsageError, explained
@@ -22,6 +24,7 @@ from server.logs import configure_logs
 from server.origin import is_loopback
 from server.settings import Settings
 from server.store import migrate_store, open_store
+from server.tls import tls_context
 
 _log = structlog.get_logger("layercake")
 
@@ -43,6 +46,10 @@ def serve(
         bool | None,
         typer.Option("--open", help="No login: everyone on this machine is an administrator. Loopback only."),
     ] = None,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="PEM file of a certificate: serve https and wss instead of http and ws.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM file of the certificate's private key.")] = None,
 ) -> None:
     """Serve graphs to browsers and programs until SIGTERM or Ctrl-C.
 
@@ -50,7 +57,17 @@ def serve(
     Every option is also an environment variable: LAYERCAKE_PORT, LAYERCAKE_DATA_DIR and so on.
     """
     with explained():
-        settings = Settings.with_options(host=host, port=port, data_dir=data_dir, database_url=database_url, open=open_)
+        settings = Settings.with_options(
+            host=host,
+            port=port,
+            data_dir=data_dir,
+            database_url=database_url,
+            open=open_,
+            tls_certificate=tls_certificate,
+            tls_key=tls_key,
+        )
+        tls_context(settings)  # these two before anything is started
+        check_backend(settings)
         if settings.open and not is_loopback(settings.host):
             raise UsageError(f"--open listens on loopback addresses only; {settings.host} is none, so leave out --host")
         configure_logs(settings.log_format)
@@ -97,7 +114,8 @@ async def _serve_until(stop: asyncio.Event, started: asyncio.Event, settings: Se
     with _bound(settings) as bound:
         async with (
             open_store(settings, serve=True) as database,
-            running(settings, database, _authenticator(settings, database), bound) as listener,
+            backend_tokens(settings, database) as backend,
+            running(settings, database, _authenticator(settings, database, backend), bound) as listener,
         ):
             started.set()
             with _announced(settings, listener.port):
@@ -105,8 +123,8 @@ async def _serve_until(stop: asyncio.Event, started: asyncio.Event, settings: Se
             _log.info("stopping")
 
 
-def _authenticator(settings: Settings, database: Database) -> Authenticator:
-    return everyone_is_admin if settings.open else Authentication(database)
+def _authenticator(settings: Settings, database: Database, backend: BackendTokens | None) -> Authenticator:
+    return everyone_is_admin if settings.open else Authentication(database, backend=backend)
 
 
 def _bound(settings: Settings) -> socket.socket:
@@ -123,8 +141,8 @@ def _bound(settings: Settings) -> socket.socket:
 def _announced(settings: Settings, port: int) -> Iterator[None]:
     """Tell where the server is: people by a line, the commands on its folder by a file that is there for the block."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    address = f"http://{host}:{port}"
-    typer.echo(f"Layercake is at {address}/")
+    address = f"{'http' if settings.tls_certificate is None else 'https'}://{host}:{port}"
+    typer.echo(f"Layercake is at {settings.public_url or address}/")
     if settings.database_url is not None:
         yield
         return

@@ -10,7 +10,7 @@ from auth.policy import Principal
 from auth.sign_in import IssuedTokens, SignIn
 from auth.tokens import MAX_CHARACTERS
 from server.cookies import REFRESH_COOKIE, check_page, clear_page_cookies, set_device_cookie, set_page_cookies
-from server.http.clients import AnyPassword, client_of, is_secure
+from server.http.clients import AnyPassword, client_of, is_secure, visitor_of
 from server.http.problems import describe
 from server.http.requests import Authenticate, BoundedRoute, Name
 
@@ -88,7 +88,7 @@ class _AuthenticationRoutes:
 
     async def login(self, body: Login, request: Request, response: Response) -> TokensBody:
         if body.browser:
-            check_page(request.headers)
+            check_page(visitor_of(request), request.headers)
         tokens = await self._sign_in.sign_in(body.username, body.password, client_of(request), body.device)
         return answer(tokens, request, response, in_cookies=body.browser)
 
@@ -127,7 +127,7 @@ def _refresh_token(request: Request, body: RefreshBody | None) -> tuple[str | No
         return body.refresh_token, False
     token = request.cookies.get(REFRESH_COOKIE)
     if token is not None:
-        check_page(request.headers)
+        check_page(visitor_of(request), request.headers)
     return token, token is not None
 
 

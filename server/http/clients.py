@@ -7,7 +7,7 @@ from pydantic import StringConstraints
 
 from auth.clients import Client
 from collab.doorkeeper import Visitor
-from server.cookies import ACCESS_COOKIE, DEVICE_COOKIE
+from server.cookies import DEVICE_COOKIE
 
 MIN_PASSWORD_CHARACTERS = 12
 MAX_PASSWORD_CHARACTERS = 1_024
@@ -17,16 +17,9 @@ NewPassword = Annotated[str, StringConstraints(min_length=MIN_PASSWORD_CHARACTER
 
 
 def visitor_of(request: Request) -> Visitor:
-    """Return what a request tells of where it comes from."""
-    headers = request.headers
-    return Visitor(
-        host=headers.get("host"),
-        origin=headers.get("origin"),
-        address=request.client.host if request.client else "",
-        is_secure=request.url.scheme == "https",
-        user_agent=headers.get("user-agent"),
-        cookie=request.cookies.get(ACCESS_COOKIE) or None,
-    )
+    """Return what `server.request_check` found out of where a request comes from."""
+    visitor: Visitor = request.state.visitor
+    return visitor
 
 
 def client_of(request: Request) -> Client:

@@ -33,6 +33,7 @@ from persistence.errors import (
     StoreUnavailableError,
 )
 from server.cookies import CrossSiteError
+from server.jwks import KeysUnavailableError
 from server.workers import WorkerLostError
 from workspace.export_tables import ExportError
 from workspace.issues import TableErrors
@@ -206,6 +207,10 @@ def _served_elsewhere(error: GraphServedElsewhereError) -> Response:
     return problem(503, "served_elsewhere", str(error), _RETRY)
 
 
+def _keys_unavailable(error: KeysUnavailableError) -> Response:
+    return problem(503, "keys_unavailable", str(error), _RETRY)
+
+
 def _broken_document(error: BrokenDocumentError) -> Response:
     _log.error("a graph cannot be loaded", graph=str(error.graph_id), reason=error.reason)
     return problem(503, "broken_document", str(error), _RETRY)
@@ -263,6 +268,7 @@ _ANSWERS: Mapping[type[Exception], Callable[[Any], Response]] = {
     ExportError: _export,
     GraphServedElsewhereError: _served_elsewhere,
     BrokenDocumentError: _broken_document,
+    KeysUnavailableError: _keys_unavailable,
     MemoryFullError: _memory_full,
     WorkerLostError: _worker_lost,
     OSError: _system,

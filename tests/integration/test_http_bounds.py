@@ -14,6 +14,7 @@ from server.listener import Listener, http_protocol
 
 REQUEST_TIMEOUT_S = 0.4
 LONG_S = 3 * REQUEST_TIMEOUT_S
+BODY_BYTES_PER_S = 100
 WAIT_S = 20
 HEAD = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n"
 MORE_THAN_IS_TAKEN_UNASKED = 1_000_000
@@ -81,7 +82,7 @@ class Client:
 @pytest.fixture
 async def application() -> AsyncIterator[Application]:
     application = Application()
-    http = http_protocol(header_bytes=10_000, request_timeout_s=REQUEST_TIMEOUT_S)
+    http = http_protocol(header_bytes=10_000, request_timeout_s=REQUEST_TIMEOUT_S, body_bytes_per_s=BODY_BYTES_PER_S)
     # Its own time limit, between two requests, would hide ours.
     config = uvicorn.Config(application, http=http, ws="none", lifespan="off", log_config=None, timeout_keep_alive=60)
     listener = Listener(config)
@@ -149,11 +150,29 @@ async def test_DOOR_8_a_body_that_does_not_come(application: Application, part: 
 
 async def test_DOOR_8_a_body_may_take_long_if_its_parts_do_not(application: Application) -> None:
     async with connected(application) as client:
-        await client.send(HEAD % 6)
+        part = b"x" * int(REQUEST_TIMEOUT_S * BODY_BYTES_PER_S)
+        await client.send(HEAD % (6 * len(part)))
         for _ in range(6):
             await client.hears_nothing_for(REQUEST_TIMEOUT_S / 2)
-            await client.send(b"x")
-        assert await client.answer() == b"6"
+            await client.send(part)
+        assert int(await client.answer()) == 6 * len(part)
+
+
+async def test_DOOR_8_a_body_that_comes_byte_by_byte(application: Application) -> None:
+    async with connected(application) as client:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await client.send(HEAD % 100)
+        while not client.reader.at_eof() and loop.time() - began < LONG_S:
+            client.writer.write(b"y")
+            try:
+                async with asyncio.timeout(REQUEST_TIMEOUT_S / 4):
+                    await client.reader.read()
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+        assert loop.time() - began < LONG_S
 
 
 async def test_DOOR_8_an_answer_may_take_long(application: Application) -> None:

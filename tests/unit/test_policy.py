@@ -64,7 +64,8 @@ class Row(NamedTuple):
 
 
 ROWS = tuple(
-    Row(kind, who, role, frozenset(rights) - {"-"}) for kind, who, role, *rights in map(str.split, EXPECTED.split("\n")[1:-1])
+    Row(kind, who, role, frozenset(rights) - {"-"})
+    for kind, who, role, *rights in map(str.split, EXPECTED.split("\n")[1:-1])
 )
 
 

@@ -1,0 +1,71 @@
+"""The public keys of the team's backend, fetched from its JWKS address and kept."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import httpx
+import orjson
+import structlog
+
+from auth.backend_tokens import PublicKeys
+from persistence.errors import StoreUnavailableError
+
+MAX_JWKS_BYTES = 256 * 1024
+FETCH_TIMEOUT_S = 5.0
+MIN_AGE_S = 5.0
+"""Keys that are younger than this are not fetched again, whatever a token names."""
+MAX_AGE_S = 300.0
+"""Keys that are older are fetched again before they are used: one that is gone from the address is gone here."""
+
+_log = structlog.get_logger("layercake.backend")
+
+
+class KeysUnavailableError(StoreUnavailableError):
+    """The keys could not be fetched even once; try again."""
+
+    def __str__(self) -> str:
+        return "the keys of your backend cannot be fetched, so its tokens cannot be checked; try again"
+
+
+class JwksUrl:
+    """The keys at an address. While it does not answer the old ones count."""
+
+    def __init__(self, url: str, http: httpx.AsyncClient, clock: Callable[[], float] = time.monotonic) -> None:
+        self._url = url
+        self._http = http
+        self._clock = clock
+        self._keys: PublicKeys | None = None
+        self._tried_at = -MAX_AGE_S
+        self._turn = asyncio.Lock()
+
+    async def keys(self, *, newer: bool = False) -> PublicKeys:
+        """Return the keys; with `newer` they are fetched again unless that was tried within the last MIN_AGE_S.
+
+        One fetch at a time, however many ask. Raises KeysUnavailableError while none could be fetched yet.
+        """
+        async with self._turn:
+            age_s = self._clock() - self._tried_at
+            if age_s >= MAX_AGE_S or (age_s >= MIN_AGE_S and (newer or self._keys is None)):
+                await self._fetch()
+        if self._keys is None:
+            raise KeysUnavailableError("the JWKS address does not answer")
+        return self._keys
+
+    async def _fetch(self) -> None:
+        try:
+            async with asyncio.timeout(FETCH_TIMEOUT_S):
+                self._keys = PublicKeys.of(orjson.loads(await self._read()))
+        except (httpx.HTTPError, ValueError, TimeoutError) as error:
+            _log.warning("the keys of the backend cannot be fetched", reason=str(error) or type(error).__name__)
+        self._tried_at = self._clock()
+
+    async def _read(self) -> bytes:
+        body = bytearray()
+        async with self._http.stream("GET", self._url) as answer:
+            answer.raise_for_status()
+            async for part in answer.aiter_bytes():
+                body += part
+                if len(body) > MAX_JWKS_BYTES:
+                    raise ValueError(f"it is larger than {MAX_JWKS_BYTES} bytes")
+        return bytes(body)
