@@ -19,8 +19,8 @@ from persistence.database import Database
 from persistence.external_people import ExternalPeople
 from persistence.records import EVERYONE_GROUP_ID
 from server.app import bind, running
+from server.authentication import Authentication
 from server.backend import backend_tokens, check_backend
-from server.door import only_backend
 from server.jwks import MAX_AGE_S, MIN_AGE_S, JwksUrl, KeysUnavailableError
 from server.settings import Settings, SettingsError
 from tests.clients.hclient import AUTHENTICATED, READ_ONLY, HClient, auth
@@ -58,7 +58,7 @@ async def backend_serving(database: Database, owner: asyncpg.Connection, **chang
     async with backend_tokens(settings, database) as backend:
         assert backend is not None
         with bind("127.0.0.1", 0) as bound:
-            async with running(settings, database, only_backend(backend), bound) as listener:
+            async with running(settings, database, Authentication(database, backend=backend), bound) as listener:
                 yield Served(listener.port)
 
 

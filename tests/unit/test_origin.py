@@ -126,7 +126,7 @@ def test_WEBSEC_1_a_harmless_request_may_come_from_anywhere_but_without_cookies(
 
 @pytest.mark.parametrize("origin", ["https://app.example", "https://app.example:443", "http://dev:3000"])
 def test_WEBSEC_3_a_page_that_is_allowed_is_taken_without_its_cookies(origin: str) -> None:
-    assert POLICY.check(page(origin)) == replace(page(origin), cookie=None)
+    assert POLICY.check(page(origin)) == replace(page(origin), cookie=None, is_foreign=True)
 
 
 NAMED = OriginPolicy(public=PUBLIC, hosts=frozenset({"layercake.internal", "10.1.2.3"}))
