@@ -56,14 +56,15 @@ class JwksUrl:
         try:
             async with asyncio.timeout(FETCH_TIMEOUT_S):
                 self._keys = PublicKeys.of(orjson.loads(await self._read()))
-        except (httpx.HTTPError, ValueError, TimeoutError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
             _log.warning("the keys of the backend cannot be fetched", reason=str(error) or type(error).__name__)
         self._tried_at = self._clock()
 
     async def _read(self) -> bytes:
         body = bytearray()
         async with self._http.stream("GET", self._url) as answer:
-            answer.raise_for_status()
+            if not answer.is_success:  # httpx's own error would repeat the address, which may hold a password
+                raise ValueError(f"the address answers {answer.status_code}")
             async for part in answer.aiter_bytes():
                 body += part
                 if len(body) > MAX_JWKS_BYTES:

@@ -36,5 +36,5 @@ def configure_logs(log_format: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    for name in ("uvicorn", "uvicorn.error", "websockets.server"):
+    for name in ("uvicorn", "uvicorn.error", "websockets.server", "httpx"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -11,16 +11,21 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Layercake API</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="/docs/viewer/swagger-ui.css">
 </head>
 <body>
 <div id="viewer"></div>
 <script src="/docs/viewer/swagger-ui-bundle.js"></script>
-<script src="/docs/start.js"></script>
+<script type="module" src="/docs/start.js"></script>
 </body>
 </html>
 """
-_START = 'SwaggerUIBundle({url: "/openapi.json", dom_id: "#viewer", deepLinking: true, validatorUrl: null});\n'
+# The viewer refuses OpenAPI 3.1 by its number, but draws it.
+_START = """const answer = await fetch("/openapi.json");
+const spec = { ...(await answer.json()), openapi: "3.0.3" };
+SwaggerUIBundle({ spec, dom_id: "#viewer", deepLinking: true, validatorUrl: null });
+"""
 
 
 def serve_description(app: FastAPI) -> None:

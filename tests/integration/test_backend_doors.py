@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidStatus
 
 from persistence.database import Database
 from persistence.external_people import ExternalPeople
-from persistence.records import EVERYONE_GROUP_ID
+from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID
 from server.app import bind, running
 from server.authentication import Authentication
 from server.backend import backend_tokens, check_backend
@@ -47,13 +47,16 @@ ADD_GRAPH = "INSERT INTO graphs (id, project_id, name) VALUES ($1, $2, 'g')"
 PEOPLE = "SELECT id, username, full_name FROM users WHERE external_issuer = $1 AND external_subject = $2"
 
 
+async def add_graphs(owner: asyncpg.Connection) -> None:
+    await owner.execute(ADD_PROJECT, GRAPH, EVERYONE_GROUP_ID, ANONYMOUS_USER_ID)
+    for graph_id in (GRAPH, OTHER_GRAPH):
+        await owner.execute(ADD_GRAPH, graph_id, GRAPH)
+
+
 @asynccontextmanager
 async def backend_serving(database: Database, owner: asyncpg.Connection, **changed: Any) -> AsyncIterator[Served]:
     """Serve two graphs to those whom the backend names."""
-    anonymous = await owner.fetchval("SELECT id FROM users WHERE username = 'anonymous'")
-    await owner.execute(ADD_PROJECT, GRAPH, EVERYONE_GROUP_ID, anonymous)
-    for graph_id in (GRAPH, OTHER_GRAPH):
-        await owner.execute(ADD_GRAPH, graph_id, GRAPH)
+    await add_graphs(owner)
     settings = Settings.with_options(**changed)
     async with backend_tokens(settings, database) as backend:
         assert backend is not None

@@ -284,3 +284,23 @@ async def test_a_project_and_a_graph_are_made_on_the_page(visit: Visitor) -> Non
     await expect(ada.page.get_by_role("heading", name="First")).to_be_visible()
     await expect(ada.page.get_by_role("heading", name="An empty graph")).to_be_visible()
     assert ada.complaints == []
+
+
+async def test_WEBSEC_7_the_page_and_the_api_description_violate_no_policy(
+    visit: Visitor, http: httpx.AsyncClient
+) -> None:
+    """By drawing, arranging and renaming, by an operation of the description that is opened and tried; WEB-10."""
+    page = await visit(f"#/graphs/{await new_graph(http)}")
+    await page.add_node("Orders")
+    await page.add_node("Invoices")
+    await expect(page.saved).to_have_text("Saved")
+    description = await visit("docs")
+    operation = description.page.locator(".opblock", has_text="Is the process alive?")
+    await operation.locator(".opblock-summary-control").click()
+    await operation.get_by_role("button", name="Try it out").click()
+    await operation.get_by_role("button", name="Execute").click()
+    await expect(operation.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
+    policy = (await http.get("/")).headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert page.complaints == []
+    assert description.complaints == []
