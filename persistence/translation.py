@@ -26,6 +26,8 @@ _NAME_RULE = "a name has 1 to 200 characters, not all of them blank and none of 
 _RULES = {
     "ck_projects_name": _NAME_RULE,
     "ck_graphs_name": _NAME_RULE,
+    "ck_groups_name": _NAME_RULE,
+    "ck_users_username": _NAME_RULE,
     "fk_graphs_parent_graph_id": "the graph that it should be a copy of is gone",
 }
 _TAKEN = (asyncpg.UniqueViolationError, asyncpg.ExclusionViolationError)

@@ -5,7 +5,9 @@ from uuid import UUID
 
 import structlog
 
+from auth.passwords import Passwords
 from collab.edge import ConnectionReport, DocumentReport, Edge, EdgeSettings
+from persistence.audit import AuditLog
 from persistence.bin import BinnedRows
 from persistence.database import Database
 from persistence.events import Events
@@ -14,8 +16,10 @@ from persistence.identifiers import new_id
 from persistence.projects import Projects
 from persistence.quarantine import Quarantine as QuarantineRows
 from persistence.tables import GraphTables
+from server.community import Community, build_community
 from server.door import Authenticator, Door
 from server.node import Node, build_node
+from server.refusals import Refusals
 from server.settings import Settings
 from server.supervision import MaintenanceProcess
 from server.workers import Workers
@@ -43,12 +47,15 @@ class Services:
     history: History
     quarantine: Quarantine
     tables: GraphTables
+    community: Community
+    refusals: Refusals
     maintenance: MaintenanceProcess
 
 
 def build_services(settings: Settings, database: Database, authenticate: Authenticator) -> Services:
     """Put the parts together; nothing runs yet."""
     node, rows = build_node(settings, database, Workers()), Graphs(database)
+    refusals = Refusals(AuditLog(database), settings.audit_refusals)
     edge_settings = EdgeSettings(
         message_bytes=settings.message_bytes,
         write_buffer_bytes=settings.write_buffer_bytes,
@@ -63,7 +70,14 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
         decisions=max(1, settings.database_pool_size // 2),
         join_timeout_s=settings.load_timeout_s + settings.database_timeout_s,
     )
-    edge = Edge(node.hub, Door(authenticate, rows), lambda: str(new_id()), _tell_end, _tell_document_end, edge_settings)
+    edge = Edge(
+        node.hub,
+        Door(authenticate, rows, refusals),
+        lambda: str(new_id()),
+        _tell_end,
+        _tell_document_end,
+        edge_settings,
+    )
 
     async def after_delete(graph_id: UUID) -> None:
         node.hub.forget_graph(graph_id)
@@ -80,6 +94,8 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
         history=History(catalogue, Events(database)),
         quarantine=Quarantine(catalogue, QuarantineRows(database), node.hub.open, node.hub.reload),
         tables=GraphTables(database),
+        community=build_community(database, Passwords(settings.database_pool_size)),
+        refusals=refusals,
         maintenance=MaintenanceProcess(settings, database.url),
     )
 

@@ -20,6 +20,7 @@ from persistence.errors import (
     ConflictError,
     GraphServedElsewhereError,
     InvalidValueError,
+    LastAdminError,
     NotFoundError,
     StoreUnavailableError,
 )
@@ -127,7 +128,8 @@ def _corrected(description: dict[str, Any]) -> dict[str, Any]:
 
 
 def _handler(answer: Callable[[Any], Response]) -> Callable[[Request, Exception], Awaitable[Response]]:
-    async def handle(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette passes both
+    async def handle(request: Request, error: Exception) -> Response:
+        request.state.error = error
         return answer(error)
 
     return handle
@@ -142,7 +144,13 @@ def _forbidden(error: ForbiddenError) -> Response:
 
 
 def _conflict(error: ConflictError) -> Response:
+    if error.constraint == "uq_users_username":
+        return problem(409, "username_taken", "this username is taken; choose another one")
     return problem(409, "conflict", f"this is taken already ({error.constraint}); choose another one")
+
+
+def _last_admin(error: LastAdminError) -> Response:
+    return problem(409, "last_admin", str(error))
 
 
 def _invalid_value(error: InvalidValueError) -> Response:
@@ -213,6 +221,7 @@ _ANSWERS: Mapping[type[Exception], Callable[[Any], Response]] = {
     NotFoundError: _not_found,
     ForbiddenError: _forbidden,
     ConflictError: _conflict,
+    LastAdminError: _last_admin,
     InvalidValueError: _invalid_value,
     TableErrors: _tables,
     ExportError: _export,
