@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from persistence.people_records import AuditEntry
+
 from auth.audit import Actor
 from auth.errors import ForbiddenError
 from auth.groups import Groups
@@ -13,11 +15,9 @@ from auth.policy import INSTALLATION, OWN_ACCOUNT, Action, Kind, Role, may
 from auth.ports import InvitationStore, PasswordHasher, UserStore
 from auth.tokens import RANDOM_BYTES, Prefix, hash_token, make_opaque_token
 from persistence.group_records import Invitation, NewInvitation, NewUser, OpenInvitation
-from persistence.people_records import AuditEntry
-from persistence.records import EVERYONE_GROUP_ID
 
 DAYS = 7
-"""How long a link to a password or for the owner can be used."""
+"""How long a link to the choice of a password, or for the owner, can be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,11 @@ class Sources:
     new_id: Callable[[], UUID]
     random: Callable[[int], bytes]
     now: Callable[[], datetime]
+
+    def invitation(self, days: float) -> tuple[str, NewInvitation]:
+        """Return a new token, and the invitation of it without its purpose."""
+        token = make_opaque_token(Prefix.INVITATION, self.random(RANDOM_BYTES))
+        return token, NewInvitation(self.new_id(), hash_token(token), self.now() + timedelta(days=days))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ class Invitations:
     async def invite(self, actor: Actor, group_id: UUID, role: Role, days: float) -> tuple[Invitation, str]:
         """Make an invitation to a group and return it with its token. Raises NotFoundError, ForbiddenError."""
         await self._groups.authorise(actor.principal, group_id, Action.MANAGE)
-        token, new = self._new(days)
+        token, new = self._sources.invitation(days)
         entry = actor.did("invitation.made", group_id=group_id, role=role.value, invitation_id=str(new.id))
         new = replace(new, group_id=group_id, role=role.value)
         return await self._store.invite(actor.principal.caller, entry, new), token
@@ -84,23 +89,10 @@ class Invitations:
         if not may(actor.principal, Action.MANAGE, INSTALLATION):
             raise ForbiddenError(Action.MANAGE, Kind.INSTALLATION)
         await self._users.read(user_id)
-        token, new = self._new(DAYS)
+        token, new = self._sources.invitation(DAYS)
         entry = actor.did("invitation.made", user_id=str(user_id), invitation_id=str(new.id))
         await self._store.link_to_password(entry, replace(new, user_id=user_id))
         return PasswordLink(token, new.expires_at)
-
-    async def link_for_owner(self, actor: Actor) -> str | None:
-        """Return the token of a link that makes the first admin of the installation; None if there is an admin.
-
-        Earlier ones end. Who accepts it has in the built-in group what was made while the server was open.
-        """
-        if await self._users.has_admin():
-            return None
-        token, new = self._new(DAYS)
-        entry = actor.did("invitation.made", group_id=EVERYONE_GROUP_ID, role="admin", invitation_id=str(new.id))
-        new = replace(new, group_id=EVERYONE_GROUP_ID, role="admin", makes_admin=True)
-        await self._store.link_for_owner(entry, new)
-        return token
 
     async def look(self, token: str) -> OpenInvitation:
         """Return what a token opens. Raises NotFoundError, the same for all that open nothing."""
@@ -136,11 +128,6 @@ class Invitations:
         accepted = await self._store.accept_password(hash_token(token), entry, password_hash)
         assert accepted.user_id is not None
         return accepted.user_id
-
-    def _new(self, days: float) -> tuple[str, NewInvitation]:
-        token = make_opaque_token(Prefix.INVITATION, self._sources.random(RANDOM_BYTES))
-        expires_at = self._sources.now() + timedelta(days=days)
-        return token, NewInvitation(self._sources.new_id(), hash_token(token), expires_at)
 
 
 def _accepted(found: OpenInvitation, actor: Actor) -> AuditEntry:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
+from persistence.people_records import AuditEntry
+
 from persistence.group_records import (
     AuditRow,
     GraphAccess,
@@ -20,7 +22,6 @@ from persistence.group_records import (
     User,
     UserRole,
 )
-from persistence.people_records import AuditEntry
 from persistence.records import Caller, Retitle, RoleName
 
 

@@ -7,10 +7,10 @@ from typing import Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 from uuid import UUID
 
+from auth.clients import Client
 from websockets.datastructures import MultipleValuesError
 from websockets.http11 import Request
 
-from auth.clients import Client
 from auth.policy import OPERATOR, Action, Kind, Principal, Resource, may
 from collab.doorkeeper import NO_SUCH_GRAPH, Admission, RefusedError, Visitor
 from persistence.records import Caller

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
-
 from auth.passwords import Passwords
+
 from collab.edge import ConnectionReport, DocumentReport, Edge, EdgeSettings
 from persistence.audit import AuditLog
 from persistence.bin import BinnedRows

@@ -13,8 +13,10 @@ import uvloop
 
 from server.app import UnsavedEditsError, bind, running
 from server.commands.catalogue import DatabaseUrl, DataDir
+from server.commands.links import link_at
 from server.commands.remote import address_file
 from server.commands.sentences import UsageError, explained
+from server.community import build_owners_link
 from server.door import everyone_is_admin, nobody_is_known
 from server.logs import configure_logs
 from server.origin import is_loopback
@@ -99,7 +101,8 @@ async def _serve_until(stop: asyncio.Event, started: asyncio.Event, settings: Se
             running(settings, database, authenticate, bound) as listener,
         ):
             started.set()
-            with _announced(settings, listener.port):
+            owners_token = None if settings.open else await build_owners_link(database).issue()
+            with _announced(settings, listener.port, owners_token):
                 await stop.wait()
             _log.info("stopping")
 
@@ -115,11 +118,16 @@ def _bound(settings: Settings) -> socket.socket:
 
 
 @contextmanager
-def _announced(settings: Settings, port: int) -> Iterator[None]:
-    """Tell where the server is: people by a line, the commands on its folder by a file that is there for the block."""
+def _announced(settings: Settings, port: int, owners_token: str | None) -> Iterator[None]:
+    """Tell where the server is: people by a line, the commands on its folder by a file that is there for the block.
+
+    With a token people are told how to become the first admin; who reads the log is not.
+    """
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host}:{port}"
     typer.echo(f"Layercake is at {address}/")
+    if owners_token is not None:
+        typer.echo(f"Create the owner's account: {link_at(address, owners_token)}")
     if not settings.open:
         _log.warning("there are no accounts yet, so nobody can sign in; start with --open to use it on this machine")
     if settings.database_url is not None:
