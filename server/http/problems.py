@@ -145,7 +145,7 @@ def _forbidden(error: ForbiddenError) -> Response:
 
 def _conflict(error: ConflictError) -> Response:
     if error.constraint == "uq_users_username":
-        return problem(409, "username_taken", "this username is taken; choose another one")
+        return problem(409, "username_taken", str(error))
     return problem(409, "conflict", f"this is taken already ({error.constraint}); choose another one")
 
 
