@@ -1,4 +1,14 @@
-"""What a door answers to those it knows but does not let do something."""
+"""What a door answers to those it knows but does not let do something, and to those it does not get to know.
+
+AuthError
+├── ForbiddenError           one may read it, but not do this with it
+├── SignedInOnlyError        only a person who signed in may, no token of theirs
+├── UnknownPersonError       nobody is known by these credentials
+├── WrongPasswordError       the old password is not that
+├── TooManyTokensError       one may have no more personal access tokens
+├── ThrottledError           too many wrong passwords; try again later
+└── PasswordsBusyError       too many passwords wait to be checked; try again later
+"""
 
 from auth.policy import Action
 
@@ -14,3 +24,48 @@ class ForbiddenError(AuthError):
         super().__init__(f"your role does not allow you to {action} this {kind}; ask an admin of its group")
         self.action = action
         self.kind = kind
+
+
+class SignedInOnlyError(AuthError):
+    """Only a person who signed in with their password may; a token of theirs may not."""
+
+    def __init__(self) -> None:
+        super().__init__("no token may do this; sign in with your password")
+
+
+class UnknownPersonError(AuthError):
+    """Nobody is known by these credentials; the sentence does not say which of them is wrong."""
+
+    def __init__(self, detail: str = "the username or the password is wrong") -> None:
+        super().__init__(detail)
+
+
+class WrongPasswordError(AuthError):
+    """The old password is not that."""
+
+    def __init__(self) -> None:
+        super().__init__("the old password is wrong")
+
+
+class TooManyTokensError(AuthError):
+    """A person has as many personal access tokens as one may have."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"you have {limit} tokens; revoke one that you do not use")
+        self.limit = limit
+
+
+class ThrottledError(AuthError):
+    """Too many wrong passwords came from here, or for this account; in `retry_after_s` another one may be tried."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__("too many wrong passwords; wait a moment and try again")
+        self.retry_after_s = retry_after_s
+
+
+class PasswordsBusyError(AuthError):
+    """So many passwords wait to be checked that this one does not; try again in `retry_after_s`."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__("too many people sign in just now; try again in a moment")
+        self.retry_after_s = retry_after_s

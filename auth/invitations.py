@@ -6,8 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from persistence.people_records import AuditEntry
-
 from auth.audit import Actor
 from auth.errors import ForbiddenError
 from auth.groups import Groups
@@ -15,6 +13,7 @@ from auth.policy import INSTALLATION, OWN_ACCOUNT, Action, Kind, Role, may
 from auth.ports import InvitationStore, PasswordHasher, UserStore
 from auth.tokens import RANDOM_BYTES, Prefix, hash_token, make_opaque_token
 from persistence.group_records import Invitation, NewInvitation, NewUser, OpenInvitation
+from persistence.people_records import AuditEntry
 
 DAYS = 7
 """How long a link to the choice of a password, or for the owner, can be used."""

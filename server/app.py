@@ -72,6 +72,7 @@ async def running(
         finally:
             is_stored = await _stop(settings, services, listener)
             services.node.workers.close()
+            services.accounts.passwords.close()
             await _end(tasks)
     if not is_stored:
         raise UnsavedEditsError(services.node.log.uncommitted_bytes)

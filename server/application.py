@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable
 from fastapi import FastAPI, HTTPException, Request
 
 from auth.policy import Principal
-from server.community import Community
+from server.cookies import check_page, is_by_cookie, is_safe
 from server.door import Authenticator, UnauthenticatedError, bearer
 from server.http import (
+    account,
     audit,
+    authentication,
     copying,
     description,
     exporting,
@@ -17,16 +19,19 @@ from server.http import (
     health,
     history,
     importing,
+    invitations,
+    personal_access_tokens,
     problems,
     projects,
     quarantine,
+    sessions,
     sharing,
     tables,
     users,
 )
 from server.http import bin as binned
+from server.http.clients import visitor_of
 from server.http.refusals import NoteRefusals
-from server.http.requests import visitor_of
 from server.metrics import Metrics
 from server.origin import ForeignRequestError
 from server.page import OpenRequestsOnly, SecurityHeaders, static_page
@@ -52,7 +57,7 @@ def build_http(settings: Settings, services: Services, authenticate: Authenticat
     app.include_router(binned.router(services.bin))
     app.include_router(history.router(services.history))
     app.include_router(quarantine.router(services.quarantine))
-    _include_people(app, services.community)
+    _include_people(app, services)
     description.serve_description(app)
     app.mount("/", static_page())
     if settings.open:
@@ -62,8 +67,13 @@ def build_http(settings: Settings, services: Services, authenticate: Authenticat
     return app
 
 
-def _include_people(app: FastAPI, community: Community) -> None:
+def _include_people(app: FastAPI, services: Services) -> None:
+    accounts, community = services.accounts, services.community
+    app.include_router(authentication.router(accounts.sign_in))
+    for own in (account, sessions, personal_access_tokens):
+        app.include_router(own.router(accounts.own))
     app.include_router(groups.router(community.groups))
+    app.include_router(invitations.router(community.invitations, accounts.sign_in))
     app.include_router(users.router(community.people, community.invitations))
     app.include_router(sharing.router(community.sharing))
     app.include_router(audit.router(community.audit))
@@ -71,11 +81,15 @@ def _include_people(app: FastAPI, community: Community) -> None:
 
 def _http_authentication(authenticate: Authenticator) -> Callable[[Request], Awaitable[Principal]]:
     async def authenticated(request: Request) -> Principal:
+        token = bearer(request.headers.get("authorization"))
         try:
-            return await authenticate(visitor_of(request), bearer(request.headers.get("authorization")))
+            principal = await authenticate(visitor_of(request), token)
         except UnauthenticatedError as error:
             raise HTTPException(401, str(error), {"WWW-Authenticate": "Bearer"}) from None
         except ForeignRequestError as error:
             raise HTTPException(403, str(error)) from None
+        if is_by_cookie(principal, token) and not is_safe(request.method):
+            check_page(request.headers)
+        return principal
 
     return authenticated

@@ -7,13 +7,14 @@ from typing import Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 from uuid import UUID
 
-from auth.clients import Client
 from websockets.datastructures import MultipleValuesError
 from websockets.http11 import Request
 
+from auth.clients import Client
 from auth.policy import OPERATOR, Action, Kind, Principal, Resource, may
 from collab.doorkeeper import NO_SUCH_GRAPH, Admission, RefusedError, Visitor
 from persistence.records import Caller
+from server.cookies import access_cookie, is_by_cookie, is_own_origin
 from server.origin import ForeignRequestError, check_open
 from server.refusals import NO_ROLE, Refusals
 
@@ -25,7 +26,7 @@ class UnauthenticatedError(Exception):
     """Nobody is known to stand behind the request."""
 
     def __init__(self) -> None:
-        super().__init__("sign in first; a server without accounts is started with `layercake serve --open`")
+        super().__init__("sign in first; send the token that you get then as `Authorization: Bearer`")
 
 
 class Authenticator(Protocol):
@@ -39,11 +40,6 @@ async def everyone_is_admin(visitor: Visitor, token: str | None) -> Principal:  
     """Answer for `--open`: whoever comes from this machine is the built-in anonymous administrator."""
     check_open(visitor.host, visitor.origin)
     return OPERATOR
-
-
-async def nobody_is_known(visitor: Visitor, token: str | None) -> Principal:  # noqa: ARG001
-    """Answer for a server without accounts that is not open."""
-    raise UnauthenticatedError
 
 
 class Roles(Protocol):
@@ -82,11 +78,11 @@ class Door:
         return visitor
 
     async def admit_document(self, visitor: Visitor, name: str, token: str) -> Admission:
-        """Let a client of the Hocuspocus dialect into the graph called `name`.
+        """Let a client of the Hocuspocus dialect into the graph called `name`; without a token by its cookie.
 
         Raises RefusedError: 401 unknown, 404 no such graph (or none one may read), whatever the name.
         """
-        principal = await self._known(visitor, token, name)
+        principal = await self._known(visitor, token or None, name)
         return await self._admission(visitor, principal, _graph_id(name))
 
     async def _known(self, visitor: Visitor, token: str | None, name: str) -> Principal:
@@ -99,9 +95,12 @@ class Door:
 
     async def _authenticated(self, visitor: Visitor, token: str | None) -> Principal:
         try:
-            return await self.authenticate(visitor, token)
+            principal = await self.authenticate(visitor, token)
         except ForeignRequestError as error:
             raise RefusedError(403, str(error)) from None
+        if is_by_cookie(principal, token) and not is_own_origin(visitor.origin, visitor.host):
+            raise RefusedError(403, "only our own page may use its cookie; programs send a token")
+        return principal
 
     async def _admission(self, visitor: Visitor, principal: Principal, graph_id: UUID) -> Admission:
         graph = Resource.of(Kind.GRAPH, await self.roles.role_in_graph(principal.caller, graph_id))
@@ -117,7 +116,8 @@ class Door:
 
 def _visitor(request: Request, peer: str) -> Visitor:
     host, origin, agent = (_single(request, name) for name in ("Host", "Origin", "User-Agent"))
-    return Visitor(host, origin, peer, user_agent=agent)
+    cookie = access_cookie("; ".join(request.headers.get_all("Cookie")))
+    return Visitor(host, origin, peer, user_agent=agent, cookie=cookie)
 
 
 def _url(request: Request) -> SplitResult:

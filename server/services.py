@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
-from auth.passwords import Passwords
 
 from collab.edge import ConnectionReport, DocumentReport, Edge, EdgeSettings
 from persistence.audit import AuditLog
@@ -16,6 +15,7 @@ from persistence.identifiers import new_id
 from persistence.projects import Projects
 from persistence.quarantine import Quarantine as QuarantineRows
 from persistence.tables import GraphTables
+from server.accounts import Accounts, build_accounts
 from server.community import Community, build_community
 from server.door import Authenticator, Door
 from server.node import Node, build_node
@@ -49,12 +49,14 @@ class Services:
     tables: GraphTables
     community: Community
     refusals: Refusals
+    accounts: Accounts
     maintenance: MaintenanceProcess
 
 
 def build_services(settings: Settings, database: Database, authenticate: Authenticator) -> Services:
     """Put the parts together; nothing runs yet."""
     node, rows = build_node(settings, database, Workers()), Graphs(database)
+    accounts = build_accounts(settings, database)
     refusals = Refusals(AuditLog(database), settings.audit_refusals)
     edge_settings = EdgeSettings(
         message_bytes=settings.message_bytes,
@@ -94,7 +96,8 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
         history=History(catalogue, Events(database)),
         quarantine=Quarantine(catalogue, QuarantineRows(database), node.hub.open, node.hub.reload),
         tables=GraphTables(database),
-        community=build_community(database, Passwords(settings.database_pool_size)),
+        accounts=accounts,
+        community=build_community(database, accounts.passwords),
         refusals=refusals,
         maintenance=MaintenanceProcess(settings, database.url),
     )

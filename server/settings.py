@@ -22,6 +22,12 @@ class Settings(BaseSettings):
     server: str | None = Field(None, description="The server that commands ask, such as http://127.0.0.1:8000.")
     open: bool = Field(False, description="No login, everyone is an administrator; loopback addresses only.")
 
+    access_token_s: float = Field(600.0, ge=10, le=86_400, description="How long an access token is in force.")
+    session_days: float = Field(
+        30.0, gt=0, le=3_650, allow_inf_nan=False, description="How long a session lasts that is not refreshed."
+    )
+    passwords_waiting: int = Field(100, ge=1, description="Passwords that may wait to be checked.")
+
     database_start_timeout_s: float = Field(120.0, gt=0, description="How long the embedded database may recover.")
     database_timeout_s: float = Field(10.0, gt=0, description="How long one statement may take.")
     database_pool_size: int = Field(8, ge=1, le=50, description="Connections for requests, and as many for loading.")

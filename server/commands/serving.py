@@ -11,13 +11,15 @@ import structlog
 import typer
 import uvloop
 
+from persistence.database import Database
 from server.app import UnsavedEditsError, bind, running
+from server.authentication import Authentication
 from server.commands.catalogue import DatabaseUrl, DataDir
 from server.commands.links import link_at
 from server.commands.remote import address_file
 from server.commands.sentences import UsageError, explained
 from server.community import build_owners_link
-from server.door import everyone_is_admin, nobody_is_known
+from server.door import Authenticator, everyone_is_admin
 from server.logs import configure_logs
 from server.origin import is_loopback
 from server.settings import Settings
@@ -94,17 +96,20 @@ async def _serve(settings: Settings, stop: asyncio.Event) -> bool:
 
 
 async def _serve_until(stop: asyncio.Event, started: asyncio.Event, settings: Settings) -> None:
-    authenticate = everyone_is_admin if settings.open else nobody_is_known
     with _bound(settings) as bound:
         async with (
             open_store(settings, serve=True) as database,
-            running(settings, database, authenticate, bound) as listener,
+            running(settings, database, _authenticator(settings, database), bound) as listener,
         ):
             started.set()
             owners_token = None if settings.open else await build_owners_link(database).issue()
             with _announced(settings, listener.port, owners_token):
                 await stop.wait()
             _log.info("stopping")
+
+
+def _authenticator(settings: Settings, database: Database) -> Authenticator:
+    return everyone_is_admin if settings.open else Authentication(database)
 
 
 def _bound(settings: Settings) -> socket.socket:
@@ -128,8 +133,6 @@ def _announced(settings: Settings, port: int, owners_token: str | None) -> Itera
     typer.echo(f"Layercake is at {address}/")
     if owners_token is not None:
         typer.echo(f"Create the owner's account: {link_at(address, owners_token)}")
-    if not settings.open:
-        _log.warning("there are no accounts yet, so nobody can sign in; start with --open to use it on this machine")
     if settings.database_url is not None:
         yield
         return

@@ -14,7 +14,8 @@ from server.commands.catalogue import DatabaseUrl, DataDir, group_named, open_co
 from server.commands.groups import user_named
 from server.commands.links import invitation_link
 from server.commands.sentences import UsageError, explained
-from server.http.requests import Name, Password
+from server.http.clients import NewPassword
+from server.http.requests import Name
 from server.settings import Settings
 
 Username = Annotated[str, typer.Argument(metavar="USERNAME", help="Name to sign in with.")]
@@ -22,7 +23,7 @@ Prompt = Annotated[bool, typer.Option("--password", help="Ask for the password."
 Stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
-_PASSWORD: TypeAdapter[str] = TypeAdapter(Password)
+_PASSWORD: TypeAdapter[str] = TypeAdapter(NewPassword)
 
 app = typer.Typer(help="Work on people's accounts.", no_args_is_help=True)
 

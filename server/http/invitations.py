@@ -1,7 +1,7 @@
 """Routes of invitations: to groups, and those to look at one and accept it, for who has its token."""
 
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal
 from uuid import UUID
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -10,16 +10,13 @@ from pydantic import BaseModel, ConfigDict
 from auth.audit import Actor
 from auth.invitations import Invitations, Newcomer
 from auth.policy import OPEN, Principal, Role
+from auth.sign_in import SignIn
 from persistence.records import ANONYMOUS_USER_ID, RoleName
+from server.cookies import check_page
+from server.http.authentication import TokensBody, answer
+from server.http.clients import NewPassword, client_of
 from server.http.problems import describe
-from server.http.requests import Acting, BoundedRoute, Days, Name, Password, Token, authenticated, client_of
-
-
-class StartSession(Protocol):
-    """Signs somebody in who has shown otherwise who they are."""
-
-    async def __call__(self, request: Request, user_id: UUID, *, browser: bool) -> Response:
-        """Return the answer that carries the tokens, as that of a sign-in with a password."""
+from server.http.requests import Acting, BoundedRoute, Days, Name, Token, authenticated
 
 
 class NewInvitationBody(BaseModel):
@@ -76,14 +73,14 @@ class Acceptance(InvitationToken):
     """
 
     username: Name | None = None
-    password: Password | None = None
+    password: NewPassword | None = None
     name: Name | None = None
     browser: bool = False
 
 
-def router(invitations: Invitations, start_session: StartSession) -> APIRouter:
+def router(invitations: Invitations, sign_in: SignIn) -> APIRouter:
     """Return the routes of invitations."""
-    routes = _InvitationRoutes(invitations, start_session)
+    routes = _InvitationRoutes(invitations, sign_in)
     api = APIRouter(tags=["invitations"], route_class=BoundedRoute, responses=describe(404, 503))
     of_group, bad_body = "/api/groups/{group_id}/invitations", describe(400, 413, 422)
     managed = describe(401, 403)
@@ -123,7 +120,8 @@ def router(invitations: Invitations, start_session: StartSession) -> APIRouter:
         "/api/invitations/accept",
         routes.accept,
         methods=["POST"],
-        response_model=None,
+        response_model=TokensBody,
+        response_model_exclude_none=True,
         summary="Accept an invitation",
         description="Answers as a sign-in does; who joins with the account they are signed in to stays signed in.",
         responses=managed | bad_body | describe(409),
@@ -132,9 +130,9 @@ def router(invitations: Invitations, start_session: StartSession) -> APIRouter:
 
 
 class _InvitationRoutes:
-    def __init__(self, invitations: Invitations, start_session: StartSession) -> None:
+    def __init__(self, invitations: Invitations, sign_in: SignIn) -> None:
         self._invitations = invitations
-        self._start_session = start_session
+        self._sign_in = sign_in
 
     async def of_group(self, group_id: UUID, actor: Acting) -> dict[str, object]:
         return {"items": await self._invitations.of_group(actor, group_id)}
@@ -156,26 +154,34 @@ class _InvitationRoutes:
             expires_at=found.expires_at,
         )
 
-    async def accept(self, body: Acceptance, request: Request) -> Response:
-        found = await self._invitations.look(body.token)
-        nobody = Actor(_NOBODY, client_of(request))
-        if found.user_id is not None:
-            password = _needed(body.password, "password")
-            user_id = await self._invitations.choose_password(body.token, password, nobody)
-        elif body.username is not None:
-            newcomer = Newcomer(body.username, _needed(body.password, "password"), body.name)
-            user_id = await self._invitations.accept_as_new(body.token, newcomer, nobody)
-        else:
+    async def accept(self, body: Acceptance, request: Request, response: Response) -> TokensBody:
+        if body.browser:
+            check_page(request.headers)
+        client = client_of(request)
+        user_id = await self._accepted_by(body, Actor(_NOBODY, client))
+        if user_id is None:
             principal = await authenticated(request)
-            await self._invitations.accept(body.token, Actor(principal, client_of(request)))
-            return Response(b'{"token_type": "Kept"}', media_type="application/json")
-        return await self._start_session(request, user_id, browser=body.browser)
+            await self._invitations.accept(body.token, Actor(principal, client))
+            return TokensBody(token_type="Kept")  # noqa: S106 - whoever is signed in stays so
+        device = {"address": client.address, "user_agent": client.user_agent, "device": None}
+        tokens = await self._sign_in.start(user_id, **device)
+        return answer(tokens, request, response, in_cookies=body.browser)
+
+    async def _accepted_by(self, body: Acceptance, nobody: Actor) -> UUID | None:
+        """Make the account, or set the password, and return whose; None if it is for who is signed in."""
+        found = await self._invitations.look(body.token)
+        if found.user_id is not None:
+            return await self._invitations.choose_password(body.token, _needed(body.password), nobody)
+        if body.username is not None:
+            newcomer = Newcomer(body.username, _needed(body.password), body.name)
+            return await self._invitations.accept_as_new(body.token, newcomer, nobody)
+        return None
 
 
 _NOBODY = Principal(ANONYMOUS_USER_ID, "", "person", OPEN)
 
 
-def _needed(value: str | None, field: str) -> str:
-    if value is None:
-        raise HTTPException(422, f"{field}: Field required")
-    return value
+def _needed(password: str | None) -> str:
+    if password is None:
+        raise HTTPException(422, "password: choose one of 12 to 1,024 characters")
+    return password

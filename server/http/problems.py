@@ -1,6 +1,7 @@
 """Every error leaves as a problem: RFC 9457 JSON with a code for machines and a sentence for people."""
 
 import errno
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from http import HTTPStatus
@@ -13,7 +14,15 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
-from auth.errors import ForbiddenError
+from auth.errors import (
+    ForbiddenError,
+    PasswordsBusyError,
+    SignedInOnlyError,
+    ThrottledError,
+    TooManyTokensError,
+    UnknownPersonError,
+    WrongPasswordError,
+)
 from collab.hub import MemoryFullError
 from persistence.errors import (
     BrokenDocumentError,
@@ -24,6 +33,7 @@ from persistence.errors import (
     NotFoundError,
     StoreUnavailableError,
 )
+from server.cookies import CrossSiteError
 from server.workers import WorkerLostError
 from workspace.export_tables import ExportError
 from workspace.issues import TableErrors
@@ -143,6 +153,34 @@ def _forbidden(error: ForbiddenError) -> Response:
     return problem(403, "forbidden", str(error))
 
 
+def _signed_in_only(error: SignedInOnlyError) -> Response:
+    return problem(403, "signed_in_only", str(error))
+
+
+def _wrong_password(error: WrongPasswordError) -> Response:
+    return problem(403, "wrong_password", str(error))
+
+
+def _cross_site(error: CrossSiteError) -> Response:
+    return problem(403, "cross_site", str(error))
+
+
+def _unknown_person(error: UnknownPersonError) -> Response:
+    return problem(401, "unauthenticated", str(error), {"WWW-Authenticate": "Bearer"})
+
+
+def _too_many_tokens(error: TooManyTokensError) -> Response:
+    return problem(409, "too_many_tokens", str(error))
+
+
+def _throttled(error: ThrottledError) -> Response:
+    return problem(429, "too_many_requests", str(error), {"Retry-After": str(math.ceil(error.retry_after_s))})
+
+
+def _passwords_busy(error: PasswordsBusyError) -> Response:
+    return problem(503, "busy", str(error), {"Retry-After": str(math.ceil(error.retry_after_s))})
+
+
 def _conflict(error: ConflictError) -> Response:
     if error.constraint == "uq_users_username":
         return problem(409, "username_taken", str(error))
@@ -220,6 +258,13 @@ def _unexpected(error: Exception) -> Response:
 _ANSWERS: Mapping[type[Exception], Callable[[Any], Response]] = {
     NotFoundError: _not_found,
     ForbiddenError: _forbidden,
+    SignedInOnlyError: _signed_in_only,
+    WrongPasswordError: _wrong_password,
+    CrossSiteError: _cross_site,
+    UnknownPersonError: _unknown_person,
+    TooManyTokensError: _too_many_tokens,
+    ThrottledError: _throttled,
+    PasswordsBusyError: _passwords_busy,
     ConflictError: _conflict,
     LastAdminError: _last_admin,
     InvalidValueError: _invalid_value,

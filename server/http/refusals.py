@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth.errors import ForbiddenError
 from persistence.errors import NotFoundError
-from server.http.requests import client_of
+from server.http.clients import client_of
 from server.refusals import NO_ROLE, Refusals
 
 

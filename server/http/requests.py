@@ -9,9 +9,8 @@ from pydantic import Field, StringConstraints
 from starlette.types import Message, Receive
 
 from auth.audit import Actor
-from auth.clients import Client
 from auth.policy import Principal
-from collab.doorkeeper import Visitor
+from server.http.clients import client_of
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_DESCRIPTION_CHARACTERS = 10_000
@@ -25,7 +24,6 @@ Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$"),
 ]
-Password = Annotated[str, StringConstraints(min_length=12, max_length=1024)]
 Token = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TOKEN_CHARACTERS)]
 Days = Annotated[float, Field(gt=0, le=MAX_DAYS, allow_inf_nan=False)]
 Description = Annotated[str, StringConstraints(max_length=MAX_DESCRIPTION_CHARACTERS, pattern=r"^[^\x00]*$")]
@@ -41,19 +39,6 @@ async def authenticated(request: Request) -> Principal:
 
 Caller = Annotated[Principal, Depends(authenticated)]
 """The principal at the door, as `app.state.authenticate` (an `Authenticate`) finds."""
-
-
-def visitor_of(request: Request) -> Visitor:
-    """Return where a request comes from."""
-    headers = request.headers
-    address = request.client.host if request.client else ""
-    return Visitor(headers.get("host"), headers.get("origin"), address, user_agent=headers.get("user-agent"))
-
-
-def client_of(request: Request) -> Client:
-    """Return the same as the audit log has it."""
-    visitor = visitor_of(request)
-    return Client.of(visitor.address, visitor.user_agent)
 
 
 async def _acting(request: Request, principal: Caller) -> Actor:

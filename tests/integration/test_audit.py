@@ -7,21 +7,21 @@ from uuid import UUID
 
 import httpx
 import pytest
-from auth.clients import Client
-from persistence.people_records import AuditEntry
-from tests.integration.people import PASSWORD, Town, town
 from websockets.exceptions import InvalidStatus
 
+from auth.clients import Client
 from auth.policy import Role
 from persistence.audit import AuditLog, Refusal
 from persistence.database import Database
 from persistence.errors import StoreUnavailableError
 from persistence.identifiers import new_id
+from persistence.people_records import AuditEntry
 from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID
 from server.refusals import Refusals
 from tests.clients.eventually import eventually
 from tests.clients.hclient import HClient, auth
 from tests.clients.yclient import YClient
+from tests.integration.people import PASSWORD, Town, town
 
 EVERYONE = f"/api/groups/{EVERYONE_GROUP_ID}"
 NOBODY = Client("192.0.2.1", "Nobody/1")

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import httpx
 import pytest
-from tests.integration.people import Town, town
 
 from auth.policy import Role
 from persistence.database import Database
 from persistence.identifiers import new_id
 from persistence.records import EVERYONE_GROUP_ID
+from tests.integration.people import Town, town
 
 EVERYONE = f"/api/groups/{EVERYONE_GROUP_ID}"
 

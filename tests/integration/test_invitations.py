@@ -6,11 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.integration.people import PASSWORD, Town, town
 
 from auth.policy import Role
 from persistence.database import Database
 from persistence.records import EVERYONE_GROUP_ID
+from tests.integration.people import PASSWORD, Town, town
 
 INVITATIONS = f"/api/groups/{EVERYONE_GROUP_ID}/invitations"
 OTHER_PASSWORD = "a staple of another battery"

@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from tests.integration.people import PASSWORD, Town, town
 from typer.testing import CliRunner
 
 from persistence.database import Database
 from server.commands import app
+from tests.integration.people import PASSWORD, Town, town
 
 WAIT_S = 60
 LINK = re.compile(r"(http://\S+)/#/invitation/(lci_[\w-]+)")

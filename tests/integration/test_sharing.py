@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
-from tests.integration.people import Town, town
 from websockets.exceptions import InvalidStatus
 
 from auth.policy import Role
@@ -13,6 +12,7 @@ from persistence.database import Database
 from tests.clients import hclient
 from tests.clients.hclient import READ_ONLY, HClient, auth
 from tests.clients.yclient import YClient
+from tests.integration.people import Town, town
 
 
 @dataclass
