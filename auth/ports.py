@@ -1,10 +1,26 @@
-"""What accounts and sessions ask of the store, as narrow protocols."""
+"""What accounts, groups and what is shared ask of the store, as narrow protocols."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from persistence.group_records import (
+    AuditRow,
+    GraphAccess,
+    GraphRoleName,
+    Group,
+    GroupRole,
+    Invitation,
+    Member,
+    NewInvitation,
+    NewShareLink,
+    NewUser,
+    OpenInvitation,
+    ShareLink,
+    User,
+    UserRole,
+)
 from persistence.people_records import (
     Account,
     AuditEntry,
@@ -18,7 +34,7 @@ from persistence.people_records import (
     SessionKey,
     SigningKey,
 )
-from persistence.records import Caller
+from persistence.records import Caller, Retitle, RoleName
 
 Clock = Callable[[], datetime]
 """Returns the time, with a time zone."""
@@ -106,3 +122,88 @@ class TokenStore(Protocol):
 
     async def revoke(self, caller: Caller, token_id: UUID, now: datetime, entry: AuditEntry) -> None:
         """End a token of the caller's. Raises NotFoundError."""
+
+
+class PasswordHasher(Protocol):
+    """Hashes passwords beside the event loop, such as `auth.passwords.Passwords`."""
+
+    async def hash(self, password: str) -> str: ...
+
+
+class GroupStore(Protocol):
+    """Groups and members; `persistence.groups.Groups` says what each method promises."""
+
+    async def list(self, caller: Caller) -> tuple[Group, ...]: ...
+    async def read(self, caller: Caller, group_id: UUID) -> Group: ...
+    async def of_project(self, project_id: UUID) -> UUID | None: ...
+    async def create(
+        self, caller: Caller, entry: AuditEntry, name: str, description: str | None, admin_id: UUID | None
+    ) -> Group: ...
+    async def change(self, caller: Caller, entry: AuditEntry, new: Retitle) -> Group: ...
+    async def members(self, caller: Caller, group_id: UUID) -> tuple[Member, ...]: ...
+    async def set_role(
+        self, caller: Caller, entry: AuditEntry, user_id: UUID, role: RoleName, *, may_add: bool
+    ) -> None: ...
+    async def remove(self, entry: AuditEntry, user_id: UUID) -> None: ...
+
+
+class UserStore(Protocol):
+    """Accounts; `persistence.users.Users` says what each method promises."""
+
+    async def list(self) -> tuple[User, ...]: ...
+    async def read(self, user_id: UUID) -> User: ...
+    async def has_admin(self) -> bool: ...
+    async def add(self, entry: AuditEntry, new: NewUser, membership: GroupRole | None = None) -> User: ...
+    async def change(
+        self, entries: Sequence[AuditEntry], user_id: UUID, is_active: bool | None, role: UserRole | None
+    ) -> User: ...
+    async def set_password(self, entry: AuditEntry, user_id: UUID, password_hash: str) -> None: ...
+    async def anonymise(self, entry: AuditEntry, user_id: UUID) -> None: ...
+
+
+class InvitationStore(Protocol):
+    """Invitations; `persistence.invitations.Invitations` says what each method promises."""
+
+    async def of_group(self, caller: Caller, group_id: UUID) -> tuple[Invitation, ...]: ...
+    async def invite(self, caller: Caller, entry: AuditEntry, new: NewInvitation) -> Invitation: ...
+    async def group_of(self, caller: Caller, invitation_id: UUID) -> UUID: ...
+    async def revoke(self, caller: Caller, entry: AuditEntry, invitation_id: UUID) -> None: ...
+    async def link_to_password(self, entry: AuditEntry, new: NewInvitation) -> None: ...
+    async def link_for_owner(self, entry: AuditEntry, new: NewInvitation) -> None: ...
+    async def find(self, token_hash: bytes) -> OpenInvitation: ...
+    async def accept_as_new(self, token_hash: bytes, entry: AuditEntry, new: NewUser) -> OpenInvitation: ...
+    async def accept(self, token_hash: bytes, entry: AuditEntry) -> OpenInvitation: ...
+    async def accept_password(self, token_hash: bytes, entry: AuditEntry, password_hash: str) -> OpenInvitation: ...
+
+
+class GraphSource(Protocol):
+    """What one is in a graph, and whose it is; `persistence.graphs.Graphs` says what each method promises."""
+
+    async def role_in_graph(self, caller: Caller, graph_id: UUID) -> str | None: ...
+    async def group_of(self, graph_id: UUID) -> UUID | None: ...
+
+
+class GraphRoleStore(Protocol):
+    """Roles in single graphs; `persistence.sharing.GraphRoles` says what each method promises."""
+
+    async def of_graph(self, graph_id: UUID) -> tuple[GraphAccess, ...]: ...
+    async def set(self, caller: Caller, entry: AuditEntry, user_id: UUID, role: GraphRoleName) -> None: ...
+    async def remove(self, caller: Caller, entry: AuditEntry, user_id: UUID) -> None: ...
+
+
+class ShareLinkStore(Protocol):
+    """Links into graphs; `persistence.sharing.ShareLinks` says what each method promises."""
+
+    async def of_graph(self, caller: Caller, graph_id: UUID) -> tuple[ShareLink, ...]: ...
+    async def create(self, caller: Caller, entry: AuditEntry, new: NewShareLink) -> ShareLink: ...
+    async def graph_of(self, caller: Caller, link_id: UUID) -> UUID: ...
+    async def revoke(self, caller: Caller, entry: AuditEntry, link_id: UUID) -> None: ...
+
+
+class AuditStore(Protocol):
+    """The audit log; `persistence.audit.AuditLog` says what each method promises."""
+
+    async def append(self, entry: AuditEntry) -> None: ...
+    async def page(
+        self, caller: Caller, group_id: UUID | None, before: int | None, limit: int
+    ) -> tuple[AuditRow, ...]: ...

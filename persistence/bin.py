@@ -5,8 +5,6 @@ A graph lies in the bin of its project. One whose whole project is in the bin co
 
 from uuid import UUID
 
-import asyncpg
-
 from persistence.database import Database
 from persistence.errors import NotFoundError
 from persistence.events import append_event
@@ -23,7 +21,8 @@ class BinnedRows:
         self._database = database
 
     GRAPHS = """
-        SELECT id, project_id, name, description, graph_type, parent_graph_id, created_at, updated_at, deleted_at
+        SELECT id, project_id, name, description, graph_type, parent_graph_id, created_at, updated_at, deleted_at,
+            role_in_graph(id) AS role
         FROM graphs WHERE project_id = $1 AND deleted_at IS NOT NULL ORDER BY deleted_at DESC, id DESC
     """
 
@@ -39,11 +38,11 @@ class BinnedRows:
         ORDER BY deleted_at DESC, id DESC
     """
 
-    async def projects(self, caller: Caller) -> tuple[tuple[BinnedProject, str], ...]:
-        """Return the projects of the caller's groups that are in the bin, last deleted first, with the role in each."""
+    async def projects(self, caller: Caller) -> tuple[BinnedProject, ...]:
+        """Return the projects of the caller's groups that are in the bin, last deleted first."""
         async with self._database.request(caller) as connection:
             rows = await connection.fetch(self.PROJECTS)
-        return tuple((_binned_project(row), row["role"]) for row in rows)
+        return tuple(BinnedProject(**row) for row in rows)
 
     GRAPH_ROLE = """
         SELECT role_in_graph(g.id) FROM graphs g JOIN projects p ON p.id = g.project_id
@@ -66,7 +65,8 @@ class BinnedRows:
 
     RESTORE_GRAPH = """
         UPDATE graphs SET deleted_at = NULL WHERE id = $1 AND deleted_at IS NOT NULL
-        RETURNING id, project_id, name, description, graph_type, parent_graph_id, created_at, updated_at
+        RETURNING id, project_id, name, description, graph_type, parent_graph_id, created_at, updated_at,
+            role_in_graph(id) AS role
     """
 
     async def restore_graph(self, caller: Caller, graph_id: UUID) -> Graph:
@@ -82,7 +82,7 @@ class BinnedRows:
 
     RESTORE_PROJECT = """
         UPDATE projects SET deleted_at = NULL WHERE id = $1 AND deleted_at IS NOT NULL
-        RETURNING id, name, description, group_id, created_at, updated_at
+        RETURNING id, name, description, group_id, created_at, updated_at, role_in_group(group_id) AS role
     """
 
     async def restore_project(self, caller: Caller, project_id: UUID) -> Project:
@@ -123,7 +123,3 @@ class BinnedRows:
             await append_event(
                 connection, NewEvent(project_id, "project.purged", dict(row), caller.user_id, project_id)
             )
-
-
-def _binned_project(row: asyncpg.Record) -> BinnedProject:
-    return BinnedProject(**{name: value for name, value in row.items() if name != "role"})

@@ -7,6 +7,7 @@ StoreError
 ├── NotFoundError             no such row, or none that may be known
 ├── ConflictError             a unique name or id is taken
 ├── InvalidValueError         a check of the schema refused a value
+├── LastAdminError            nobody else could manage a group, or the installation
 ├── SchemaMismatchError       the database is not at this version's schema
 ├── MigrationError            a migration could not be applied or taken back
 ├── BackupError               a backup could not be made or restored
@@ -74,6 +75,14 @@ class InvalidValueError(StoreError):
     def __init__(self, constraint: str, detail: str) -> None:
         super().__init__(detail)
         self.constraint = constraint
+
+
+class LastAdminError(StoreError):
+    """Nobody else could manage what `kind` names: a group, or the installation."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"this is the last admin of the {kind}; make somebody else one first")
+        self.kind = kind
 
 
 class SchemaMismatchError(StoreError):

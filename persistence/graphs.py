@@ -25,7 +25,8 @@ class Graphs:
     CREATE = """
         INSERT INTO graphs (id, project_id, name, description, graph_type, parent_graph_id)
         SELECT $1, id, $3, $4, $5, $6 FROM projects WHERE id = $2 AND deleted_at IS NULL
-        RETURNING id, project_id, name, description, graph_type, parent_graph_id, created_at, updated_at
+        RETURNING id, project_id, name, description, graph_type, parent_graph_id, created_at, updated_at,
+            role_in_project(project_id) AS role
     """
     INSERT_OPERATION = """
         INSERT INTO crdt_operations
@@ -65,7 +66,8 @@ class Graphs:
         return _graph(row)
 
     LIST = """
-        SELECT g.id, g.project_id, g.name, g.description, g.graph_type, g.parent_graph_id, g.created_at, g.updated_at
+        SELECT g.id, g.project_id, g.name, g.description, g.graph_type, g.parent_graph_id, g.created_at, g.updated_at,
+            role_in_graph(g.id) AS role
         FROM graphs g JOIN projects p ON p.id = g.project_id
         WHERE g.project_id = $1 AND g.deleted_at IS NULL AND p.deleted_at IS NULL
         ORDER BY g.created_at, g.id
@@ -77,8 +79,24 @@ class Graphs:
             rows = await connection.fetch(self.LIST, project_id)
         return tuple(map(_graph, rows))
 
+    SHARED = """
+        SELECT g.id, g.project_id, g.name, g.description, g.graph_type, g.parent_graph_id, g.created_at, g.updated_at,
+            role_in_graph(g.id) AS role
+        FROM graphs g
+        WHERE g.id IN (SELECT caller_shared_graphs('viewer')) AND graph_is_there(g.id)
+            AND g.project_id NOT IN (SELECT caller_projects('viewer'))
+        ORDER BY g.created_at, g.id
+    """
+
+    async def shared(self, caller: Caller) -> tuple[Graph, ...]:
+        """Return the graphs of others' groups that are open to the caller all the same, oldest first."""
+        async with self._database.request(caller) as connection:
+            rows = await connection.fetch(self.SHARED)
+        return tuple(map(_graph, rows))
+
     READ = """
-        SELECT g.id, g.project_id, g.name, g.description, g.graph_type, g.parent_graph_id, g.created_at, g.updated_at
+        SELECT g.id, g.project_id, g.name, g.description, g.graph_type, g.parent_graph_id, g.created_at, g.updated_at,
+            role_in_graph(g.id) AS role
         FROM graphs g WHERE g.id = $1 AND graph_is_there($1)
     """
 
@@ -97,7 +115,7 @@ class Graphs:
             description = CASE WHEN $4 THEN g.description ELSE $3 END
         FROM old WHERE g.id = old.id
         RETURNING g.id, g.project_id, g.name, g.description, g.graph_type, g.parent_graph_id, g.created_at,
-            g.updated_at, old.name AS old_name, old.description AS old_description
+            g.updated_at, role_in_graph(g.id) AS role, old.name AS old_name, old.description AS old_description
     """
 
     async def change(self, caller: Caller, graph_id: UUID, new: Retitle) -> Graph:
@@ -123,6 +141,14 @@ class Graphs:
                 raise NotFoundError("graph", graph_id)
             event = NewEvent(graph_id, "graph.binned", {"name": row["name"]}, caller.user_id, row["project_id"])
             await append_event(connection, event)
+
+    GROUP = "SELECT p.group_id FROM graphs g JOIN projects p ON p.id = g.project_id WHERE g.id = $1"
+
+    async def group_of(self, graph_id: UUID) -> UUID | None:
+        """Return whose a graph is, in the bin or not; None if there is no such graph."""
+        async with self._database.service() as connection:
+            group_id: UUID | None = await connection.fetchval(self.GROUP, graph_id)
+        return group_id
 
     ROLE = "SELECT role_in_graph($1) WHERE graph_is_there($1)"
 

@@ -19,7 +19,7 @@ class Projects:
 
     CREATE = """
         INSERT INTO projects (id, name, description, group_id, created_by) VALUES ($1, $2, $3, $4, $5)
-        RETURNING id, name, description, group_id, created_at, updated_at
+        RETURNING id, name, description, group_id, created_at, updated_at, role_in_group(group_id) AS role
     """
 
     async def create(self, caller: Caller, group_id: UUID, name: str, description: str | None) -> Project:
@@ -33,7 +33,7 @@ class Projects:
         return _project(row)
 
     LIST = """
-        SELECT id, name, description, group_id, created_at, updated_at FROM projects
+        SELECT id, name, description, group_id, created_at, updated_at, role_in_group(group_id) AS role FROM projects
         WHERE group_id IN (SELECT caller_groups('viewer')) AND deleted_at IS NULL ORDER BY created_at, id
     """
 
@@ -44,7 +44,7 @@ class Projects:
         return tuple(map(_project, rows))
 
     READ = """
-        SELECT id, name, description, group_id, created_at, updated_at
+        SELECT id, name, description, group_id, created_at, updated_at, role_in_group(group_id) AS role
         FROM projects WHERE id = $1 AND deleted_at IS NULL
     """
 
@@ -63,7 +63,7 @@ class Projects:
             description = CASE WHEN $4 THEN p.description ELSE $3 END
         FROM old WHERE p.id = old.id
         RETURNING p.id, p.name, p.description, p.group_id, p.created_at, p.updated_at,
-            old.name AS old_name, old.description AS old_description
+            role_in_group(p.group_id) AS role, old.name AS old_name, old.description AS old_description
     """
 
     async def change(self, caller: Caller, project_id: UUID, new: Retitle) -> Project:
@@ -94,6 +94,14 @@ class Projects:
         """Return what the caller is in the project's group; None if nothing, or there is no such project."""
         async with self._database.request(caller) as connection:
             role: str | None = await connection.fetchval(self.ROLE, project_id)
+        return role
+
+    GROUP_ROLE = "SELECT role_in_group(id) FROM groups WHERE id = $1"
+
+    async def role_in_group(self, caller: Caller, group_id: UUID) -> str | None:
+        """Return what the caller is in a group; None if nothing, or there is no such group."""
+        async with self._database.request(caller) as connection:
+            role: str | None = await connection.fetchval(self.GROUP_ROLE, group_id)
         return role
 
     GROUPS = "SELECT group_id, role FROM group_memberships WHERE user_id = $1 ORDER BY id"

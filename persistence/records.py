@@ -44,7 +44,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A group's folder of graphs."""
+    """A group's folder of graphs; `role` is what the caller is there."""
 
     id: UUID
     name: str
@@ -52,11 +52,12 @@ class Project:
     group_id: UUID
     created_at: datetime
     updated_at: datetime
+    role: RoleName
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A graph's own row, without its document."""
+    """A graph's own row, without its document; `role` is what the caller is there."""
 
     id: UUID
     project_id: UUID
@@ -66,6 +67,7 @@ class Graph:
     parent_graph_id: UUID | None
     created_at: datetime
     updated_at: datetime
+    role: RoleName
 
 
 @dataclass(frozen=True, slots=True)

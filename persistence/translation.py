@@ -26,6 +26,9 @@ _NAME_RULE = "a name has 1 to 200 characters, not all of them blank and none of 
 _RULES = {
     "ck_projects_name": _NAME_RULE,
     "ck_graphs_name": _NAME_RULE,
+    "ck_groups_name": _NAME_RULE,
+    "ck_users_username": _NAME_RULE,
+    "uq_users_username": "this username is taken; choose another one",
     "fk_graphs_parent_graph_id": "the graph that it should be a copy of is gone",
 }
 _TAKEN = (asyncpg.UniqueViolationError, asyncpg.ExclusionViolationError)
@@ -47,7 +50,8 @@ def translate() -> Iterator[None]:
             raise
         raise StoreUnavailableError(_reason(error)) from error
     except _TAKEN as error:
-        raise ConflictError(error.constraint_name or "", _detail(error)) from error
+        name = error.constraint_name or ""
+        raise ConflictError(name, _RULES.get(name, _detail(error))) from error
     except asyncpg.IntegrityConstraintViolationError as error:
         name = error.constraint_name or error.column_name or ""
         raise InvalidValueError(name, _RULES.get(name, f"the database refuses a value ({name})")) from error

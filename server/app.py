@@ -68,6 +68,7 @@ async def running(
         ]
         await listener.startup(sockets=[bound])
         tasks += [parts.create_task(listener.main_loop()), parts.create_task(services.maintenance.run())]
+        tasks.append(parts.create_task(services.refusals.run()))
         try:
             yield listener
         finally:
@@ -105,7 +106,8 @@ async def _stop(settings: Settings, services: Services, listener: Listener) -> b
     await services.edge.closed(_GOODBYE_S)
     for connection in list(listener.server_state.connections):
         connection.shutdown()
-    ending = [asyncio.create_task(services.node.hub.close()), *listener.server_state.tasks]
+    closing = (services.node.hub.close(), services.refusals.flush())
+    ending = [*map(asyncio.create_task, closing), *listener.server_state.tasks]
     await asyncio.wait(ending, timeout=max(deadline - asyncio.get_running_loop().time(), 0))
     await _end(ending)
     return is_stored

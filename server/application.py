@@ -12,22 +12,28 @@ from server.cookies import check_page, is_by_cookie, is_safe
 from server.door import Authenticator, UnauthenticatedError, bearer
 from server.http import (
     account,
+    audit,
     authentication,
     copying,
     description,
     exporting,
     graphs,
+    groups,
     health,
     history,
     importing,
+    invitations,
     personal_access_tokens,
     problems,
     projects,
     quarantine,
     sessions,
+    sharing,
     tables,
+    users,
 )
 from server.http import bin as binned
+from server.http.refusals import NoteRefusals
 from server.metrics import Metrics
 from server.origin import ForeignRequestError
 from server.page import SecurityHeaders, static_page
@@ -49,27 +55,38 @@ def build_http(settings: Settings, services: Services, authenticate: Authenticat
     app.state.authenticate = _http_authentication(authenticate)
     problems.install(app)
     age_s = services.node.log.oldest_uncommitted_age_s
-    metrics = Metrics(services.edge, services.node.hub, services.node.log, services.maintenance)
+    metrics = Metrics(services.edge, services.node.hub, services.node.log, services.refusals, services.maintenance)
     app.include_router(health.router(services.database.ping, age_s, settings.log_behind_s, metrics.text))
-    app.include_router(authentication.router(services.accounts.sign_in))
-    for own in (account, sessions, personal_access_tokens):
-        app.include_router(own.router(services.accounts.own))
     app.include_router(projects.router(services.catalogue))
     catalogue, whole, workers = services.catalogue, services.node.whole, services.node.workers
     app.include_router(graphs.router(catalogue, whole, services.renaming, workers))
-    app.include_router(exporting.router(catalogue, whole, workers))
+    app.include_router(exporting.router(catalogue, whole, workers, services.community.audit))
     app.include_router(importing.router(catalogue, whole, workers, services.node.edits))
     app.include_router(tables.router(services.catalogue, services.tables))
     app.include_router(copying.router(services.copies))
     app.include_router(binned.router(services.bin))
     app.include_router(history.router(services.history))
     app.include_router(quarantine.router(services.quarantine))
+    _include_people(app, services)
     description.serve_description(app)
     app.mount("/", static_page())
     app.add_middleware(RequestCheck, visitors=services.visitors, origins=services.origins)
     if settings.allowed_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.allowed_origins, **_CROSS_ORIGIN)
+    app.add_middleware(NoteRefusals, refusals=services.refusals)
     return SecurityHeaders(app, is_secure=settings.is_secure)  # around what answers when the application fails, too
+
+
+def _include_people(app: FastAPI, services: Services) -> None:
+    accounts, community = services.accounts, services.community
+    app.include_router(authentication.router(accounts.sign_in))
+    for own in (account, sessions, personal_access_tokens):
+        app.include_router(own.router(accounts.own))
+    app.include_router(groups.router(community.groups))
+    app.include_router(invitations.router(community.invitations, accounts.sign_in))
+    app.include_router(users.router(community.people, community.invitations))
+    app.include_router(sharing.router(community.sharing))
+    app.include_router(audit.router(community.audit))
 
 
 def _http_authentication(authenticate: Authenticator) -> Callable[[Request], Awaitable[Principal]]:

@@ -10,11 +10,13 @@ from uuid import UUID
 from websockets.datastructures import MultipleValuesError
 from websockets.http11 import Request
 
+from auth.clients import Client
 from auth.policy import OPERATOR, Action, Kind, Principal, Resource, may
 from collab.doorkeeper import NO_SUCH_GRAPH, Admission, RefusedError, Visitor
 from persistence.records import Caller
 from server.cookies import is_by_cookie
 from server.origin import ForeignRequestError, OriginPolicy
+from server.refusals import NO_ROLE, Refusals
 from server.visitors import Visitors
 
 MAX_NAME_CHARACTERS = 255
@@ -56,6 +58,7 @@ class Door:
     roles: Roles
     visitors: Visitors
     origins: OriginPolicy
+    refusals: Refusals
 
     async def admit(self, request: Request, peer: str) -> Admission:
         """Let a client of the y dialect in.
@@ -65,8 +68,8 @@ class Door:
         """
         url = _url(request)
         visitor, token = self._visitor(request, peer), _token(request, url.query)
-        principal = await self._known(visitor, token)
-        return await self._admission(principal, _graph_id_in(url.path))
+        principal = await self._known(visitor, token, url.path.removeprefix(_PREFIX))
+        return await self._admission(visitor, principal, _graph_id_in(url.path))
 
     async def check(self, request: Request, peer: str) -> Visitor:
         """Let a client of the Hocuspocus dialect as far as the door of its documents.
@@ -83,8 +86,8 @@ class Door:
 
         Raises RefusedError: 401 unknown, 404 no such graph (or none one may read), whatever the name.
         """
-        principal = await self._known(visitor, token or None)
-        return await self._admission(principal, _graph_id(name))
+        principal = await self._known(visitor, token or None, name)
+        return await self._admission(visitor, principal, _graph_id(name))
 
     def address_of(self, request: Request, peer: str) -> str:
         """Return where the client is; never raises."""
@@ -98,10 +101,12 @@ class Door:
         except ForeignRequestError as error:
             raise RefusedError(403, str(error)) from None
 
-    async def _known(self, visitor: Visitor, token: str | None) -> Principal:
+    async def _known(self, visitor: Visitor, token: str | None, name: str) -> Principal:
         try:
             return await self._authenticated(visitor, token)
         except UnauthenticatedError as error:
+            with suppress(RefusedError):  # a name that is no graph's is nothing to tell of
+                self._note(visitor, None, _graph_id(name), str(error))
             raise RefusedError(401, str(error)) from None
 
     async def _authenticated(self, visitor: Visitor, token: str | None) -> Principal:
@@ -113,11 +118,16 @@ class Door:
             raise RefusedError(403, "only our own page may use its cookie; programs send a token")
         return principal
 
-    async def _admission(self, principal: Principal, graph_id: UUID) -> Admission:
+    async def _admission(self, visitor: Visitor, principal: Principal, graph_id: UUID) -> Admission:
         graph = Resource.of(Kind.GRAPH, await self.roles.role_in_graph(principal.caller, graph_id))
         if not may(principal, Action.READ, graph):
+            self._note(visitor, principal, graph_id, NO_ROLE)
             raise RefusedError(404, NO_SUCH_GRAPH)
         return Admission(graph_id, principal, read_only=not may(principal, Action.EDIT, graph))
+
+    def _note(self, visitor: Visitor, principal: Principal | None, graph_id: UUID, reason: str) -> None:
+        client = Client.of(visitor.address, visitor.user_agent)
+        self.refusals.note("graph.read", reason, principal, client, graph_id=graph_id)
 
 
 def _url(request: Request) -> SplitResult:

@@ -20,6 +20,7 @@ import uvloop
 
 from collab.copies import CopiesSettings
 from collab.follower import Follower, FollowerSettings
+from persistence.audit import AuditLog
 from persistence.database import Database
 from persistence.errors import StoreError, StoreUnavailableError
 from persistence.events import Events
@@ -69,6 +70,7 @@ class Maintenance:
         self._reports = reports
         self._retention = Retention(database)
         self._events = Events(database)
+        self._audit = AuditLog(database)
         self._projection = Projection(database)
         self._follower = Follower(self._projection, asyncio.get_running_loop().time, follower_settings(settings))
         self._pruned = 0
@@ -101,6 +103,7 @@ class Maintenance:
         while True:
             try:
                 await self._events.make_partitions()
+                await self._audit.prune(timedelta(days=self._settings.audit_retention_days))
                 if self._settings.log_retention_days is not None:
                     await self._prune(timedelta(days=self._settings.log_retention_days))
             except StoreUnavailableError as error:

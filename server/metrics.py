@@ -10,11 +10,15 @@ from prometheus_client.registry import Collector
 from collab.edge import Edge
 from collab.hub import Hub
 from persistence.log_writer import LogWriter
+from server.refusals import Refusals
 from server.supervision import MaintenanceProcess
 
 
 class _Collector(Collector):
-    def __init__(self, edge: Edge, hub: Hub, log: LogWriter, maintenance: MaintenanceProcess) -> None:
+    def __init__(
+        self, edge: Edge, hub: Hub, log: LogWriter, refusals: Refusals, maintenance: MaintenanceProcess
+    ) -> None:
+        self._refusals = refusals
         self._edge = edge
         self._hub = hub
         self._log = log
@@ -60,6 +64,7 @@ class _Collector(Collector):
         yield _counter("documents_healed", "Documents that were loaded again under their clients.", hub.healed)
         yield _counter("log_flushes", "Commits of the log writer.", log.flushes)
         yield _counter("log_operations", "Edits committed.", log.operations)
+        yield _counter("refusals_lost", "Refusals that the audit log lacks.", self._refusals.lost)
         yield _counter("log_retries", "Commits that failed and were tried again.", log.retries)
 
     def _of_maintenance(self) -> Iterable[Metric]:
@@ -85,9 +90,11 @@ _MAINTENANCE_COUNTERS = {
 class Metrics:
     """The metrics of one server, in a registry of their own."""
 
-    def __init__(self, edge: Edge, hub: Hub, log: LogWriter, maintenance: MaintenanceProcess) -> None:
+    def __init__(
+        self, edge: Edge, hub: Hub, log: LogWriter, refusals: Refusals, maintenance: MaintenanceProcess
+    ) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Collector(edge, hub, log, maintenance))
+        self._registry.register(_Collector(edge, hub, log, refusals, maintenance))
 
     def text(self) -> bytes:
         """Return all metrics in the Prometheus text format."""

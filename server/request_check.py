@@ -22,10 +22,11 @@ class RequestCheck:
         headers = Headers(scope=scope)
         visitor = self._visitors.visitor(headers.getlist, scope["client"][0] if scope["client"] else "")
         is_harmless = scope["method"] in _SAFE and not ("authorization" in headers or "cookie" in headers)
+        state = scope.setdefault("state", {})
+        state["visitor"] = visitor
         try:
-            visitor = self._origins.check(visitor, is_harmless=is_harmless)
+            state["visitor"] = self._origins.check(visitor, is_harmless=is_harmless)
         except ForeignRequestError as error:
             await problem(403, "forbidden", str(error))(scope, receive, send)
         else:
-            scope.setdefault("state", {})["visitor"] = visitor
             await self._app(scope, receive, send)

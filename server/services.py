@@ -6,6 +6,7 @@ from uuid import UUID
 import structlog
 
 from collab.edge import ConnectionReport, DocumentReport, Edge, EdgeSettings
+from persistence.audit import AuditLog
 from persistence.bin import BinnedRows
 from persistence.database import Database
 from persistence.events import Events
@@ -15,9 +16,11 @@ from persistence.projects import Projects
 from persistence.quarantine import Quarantine as QuarantineRows
 from persistence.tables import GraphTables
 from server.accounts import Accounts, build_accounts
+from server.community import Community, build_community
 from server.door import Authenticator, Door
 from server.node import Node, build_node
 from server.origin import Origin, OriginPolicy
+from server.refusals import Refusals
 from server.settings import Settings
 from server.supervision import MaintenanceProcess
 from server.visitors import Visitors
@@ -48,6 +51,8 @@ class Services:
     history: History
     quarantine: Quarantine
     tables: GraphTables
+    community: Community
+    refusals: Refusals
     accounts: Accounts
     maintenance: MaintenanceProcess
 
@@ -55,6 +60,8 @@ class Services:
 def build_services(settings: Settings, database: Database, authenticate: Authenticator) -> Services:
     """Put the parts together; nothing runs yet."""
     node, rows = build_node(settings, database, Workers()), Graphs(database)
+    accounts = build_accounts(settings, database)
+    refusals = Refusals(AuditLog(database), settings.audit_refusals)
     edge_settings = EdgeSettings(
         message_bytes=settings.message_bytes,
         write_buffer_bytes=settings.write_buffer_bytes,
@@ -70,7 +77,7 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
         join_timeout_s=settings.load_timeout_s + settings.database_timeout_s,
     )
     visitors, origins = Visitors(settings.trusted_proxies, settings.is_secure), _origins(settings)
-    door = Door(authenticate, rows, visitors, origins)
+    door = Door(authenticate, rows, visitors, origins, refusals)
     edge = Edge(node.hub, door, lambda: str(new_id()), _tell_end, _tell_document_end, edge_settings)
 
     async def after_delete(graph_id: UUID) -> None:
@@ -90,7 +97,9 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
         history=History(catalogue, Events(database)),
         quarantine=Quarantine(catalogue, QuarantineRows(database), node.hub.open, node.hub.reload),
         tables=GraphTables(database),
-        accounts=build_accounts(settings, database),
+        accounts=accounts,
+        community=build_community(database, accounts.passwords),
+        refusals=refusals,
         maintenance=MaintenanceProcess(settings, database.url),
     )
 

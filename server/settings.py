@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
     data_dir: Path = Field(Path(".layercake"), description="Folder of the embedded database.")
     database_url: str | None = Field(None, description="An external PostgreSQL instead of the embedded one.")
+    token: SecretStr | None = Field(None, description="Personal access token with which commands ask a server.")
     server: str | None = Field(None, description="The server that commands ask, such as http://127.0.0.1:8000.")
     open: bool = Field(False, description="No login, everyone is an administrator; loopback addresses only.")
 
@@ -122,6 +123,12 @@ class Settings(BaseSettings):
         description="How long edits that are in a compacted state are kept as history; for ever without.",
     )
 
+    audit_refusals: int = Field(
+        1_000, ge=1, description="Refusals that wait for the audit log, half a second's; more are only counted."
+    )
+    audit_retention_days: float = Field(
+        400.0, gt=0, le=MAX_RETENTION_DAYS, description="How long entries of the audit log are kept."
+    )
     header_bytes: int = Field(32 * 1024, ge=1024, description="Largest HTTP request head.")
     request_timeout_s: float = Field(
         10.0, gt=0, description="How long a request's head, or the next part of its body, may take to arrive."

@@ -19,7 +19,7 @@ class Bin:
     async def projects(self, principal: Principal) -> tuple[BinnedProject, ...]:
         """Return the projects in the bin that the principal may manage, last deleted first."""
         found = await self._store.projects(principal.caller)
-        return tuple(project for project, role in found if _may_manage(principal, Kind.PROJECT, role))
+        return tuple(project for project in found if _may_manage(principal, Kind.PROJECT, project.role))
 
     async def graphs(self, principal: Principal, project_id: UUID) -> tuple[BinnedGraph, ...]:
         """Return the graphs in the bin of a project, last deleted first."""

@@ -27,19 +27,24 @@ class Catalogue:
         self._graphs = graphs
         self._after_delete = after_delete
 
-    async def create_project(self, principal: Principal, name: str, description: str | None) -> Project:
-        """Create a project in the first group that the principal joined and may edit in.
-
-        Raises ForbiddenError if there is none, InvalidValueError for a bad name.
-        """
-        group_id = await self.group_for_new_project(principal)
+    async def create_project(
+        self, principal: Principal, name: str, description: str | None, group_id: UUID | None = None
+    ) -> Project:
+        """Create a project in a group, as `group_for_new_project` finds it. Raises InvalidValueError for a bad name."""
+        group_id = await self.group_for_new_project(principal, group_id)
         return await self._projects.create(principal.caller, group_id, name, description)
 
-    async def group_for_new_project(self, principal: Principal) -> UUID:
-        """Return the first group that the principal joined and may edit in. Raises ForbiddenError if there is none."""
-        for group_id, role in await self._projects.groups_of(principal.caller):
+    async def group_for_new_project(self, principal: Principal, group_id: UUID | None = None) -> UUID:
+        """Return `group_id`, else the first group that the principal joined and may edit in.
+
+        Raises NotFoundError for a group that the principal is not in, ForbiddenError if they may not edit there.
+        """
+        if group_id is not None:
+            await self._authorise_group(principal, group_id)
+            return group_id
+        for joined_id, role in await self._projects.groups_of(principal.caller):
             if may(principal, Action.EDIT, Resource.of(Kind.GROUP, role)):
-                return group_id
+                return joined_id
         raise ForbiddenError(Action.EDIT, "group")
 
     async def projects(self, principal: Principal) -> tuple[Project, ...]:
@@ -76,6 +81,11 @@ class Catalogue:
         await self.authorise_project(principal, project_id, Action.READ)
         return await self._graphs.of_project(principal.caller, project_id)
 
+    async def shared_graphs(self, principal: Principal) -> tuple[Graph, ...]:
+        """Return the graphs of groups that the principal is not in which are open to them all the same."""
+        graphs = await self._graphs.shared(principal.caller)
+        return tuple(graph for graph in graphs if may(principal, Action.READ, Resource.of(Kind.GRAPH, graph.role)))
+
     async def graph(self, principal: Principal, graph_id: UUID) -> Graph:
         """Return a graph without its content. Raises NotFoundError."""
         await self.authorise_graph(principal, graph_id, Action.READ)
@@ -97,6 +107,13 @@ class Catalogue:
         await self.authorise_project(principal, project_id, Action.EDIT)
         origin = Origin("graph.imported", prepared.counts)
         return await self._graphs.create(principal.caller, project_id, name, "data", None, prepared.updates, origin)
+
+    async def _authorise_group(self, principal: Principal, group_id: UUID) -> None:
+        group = Resource.of(Kind.GROUP, await self._projects.role_in_group(principal.caller, group_id))
+        if not may(principal, Action.READ, group):
+            raise NotFoundError("group", group_id)
+        if not may(principal, Action.EDIT, group):
+            raise ForbiddenError(Action.EDIT, "group")
 
     async def authorise_project(self, principal: Principal, project_id: UUID, action: Action) -> None:
         """Return if the principal may do `action`; raises NotFoundError if not even read, else ForbiddenError."""

@@ -4,7 +4,19 @@ import signal
 
 import typer
 
-from server.commands import archiving, backup, exporting, graphs, importing, log, project, quarantine, serving
+from server.commands import (
+    archiving,
+    backup,
+    exporting,
+    graphs,
+    groups,
+    importing,
+    log,
+    project,
+    quarantine,
+    serving,
+    users,
+)
 
 app = typer.Typer(
     help="Layercake: graphs that people and programs edit together, live, every edit durable.",
@@ -20,6 +32,8 @@ backup.register(app)
 archiving.register(project.app)
 app.add_typer(project.app, name="project")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(users.app, name="user")
+app.add_typer(groups.app, name="group")
 log.register(app)
 
 

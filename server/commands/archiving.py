@@ -7,6 +7,7 @@ from uuid import UUID
 
 import typer
 
+from auth.audit import TERMINAL
 from auth.policy import OPERATOR, Action
 from persistence.archives import Archives
 from persistence.graphs import Graphs
@@ -14,9 +15,10 @@ from persistence.identifiers import new_id
 from persistence.operations import StoredDocuments
 from persistence.projects import Projects
 from persistence.records import ProjectRow
-from server.commands.catalogue import DatabaseUrl, DataDir, nothing_is_live
+from server.commands.catalogue import DatabaseUrl, DataDir, GroupOption, group_named, nothing_is_live
 from server.commands.new_file import new_file
 from server.commands.sentences import explained
+from server.community import build_audit
 from server.documents import assemble, check_document, read_stored
 from server.settings import Settings
 from server.store import open_store
@@ -64,25 +66,32 @@ async def archive_project(settings: Settings, project_id: UUID, file: Path) -> i
                 assembled = assemble(await read_stored(documents, graph.id))
                 writer.add(graph, assembled.document, assembled.pending)
             writer.finish(project)
+        await build_audit(database).archived(TERMINAL, project_id)
     return len(graphs)
 
 
 def unarchive(
-    file: ArchiveFile, name: NewName = None, data_dir: DataDir = None, database_url: DatabaseUrl = None
+    file: ArchiveFile,
+    name: NewName = None,
+    group: GroupOption = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Make a new project of an archive: all of it, or nothing."""
     with explained():
         settings = Settings.with_options(data_dir=data_dir, database_url=database_url)
-        project, count = asyncio.run(unarchive_project(settings, file, name))
+        project, count = asyncio.run(unarchive_project(settings, file, name, group))
         typer.echo(f"{project.id}  {project.name}: {count} graph(s)")
 
 
-async def unarchive_project(settings: Settings, file: Path, name: str | None) -> tuple[ProjectRow, int]:
+async def unarchive_project(
+    settings: Settings, file: Path, name: str | None, group: str | None = None
+) -> tuple[ProjectRow, int]:
     """Store the project in `file` as a new one; return it and its number of graphs. Raises ArchiveError, StoreError."""
     with archives.opened(file) as opened:
         async with open_store(settings, create=True) as database:
             catalogue = Catalogue(Projects(database), Graphs(database), nothing_is_live)
-            group_id = await catalogue.group_for_new_project(OPERATOR)
+            group_id = await catalogue.group_for_new_project(OPERATOR, await group_named(database, group))
             project = unpacked_project(opened, new_id(), name)
             graphs = unpacked_graphs(opened, new_id, check_document)
             archived_id = opened.manifest.project.id

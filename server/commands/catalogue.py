@@ -8,9 +8,14 @@ from uuid import UUID
 
 import typer
 
+from auth.passwords import Passwords
+from auth.policy import OPERATOR
 from persistence.database import Database
 from persistence.graphs import Graphs
+from persistence.groups import Groups
 from persistence.projects import Projects
+from server.commands.sentences import UsageError
+from server.community import Community, build_community
 from server.documents import Documents
 from server.node import Node, running_node
 from server.settings import Settings
@@ -21,6 +26,35 @@ from workspace.ports import LiveEditor
 
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the embedded database.", show_default=".layercake")]
 DatabaseUrl = Annotated[str | None, typer.Option(help="An external PostgreSQL instead of the embedded one.")]
+
+
+GroupOption = Annotated[
+    str | None,
+    typer.Option("--group", help="Group of the project, by name or id.", show_default="Everyone"),
+]
+
+
+@asynccontextmanager
+async def open_community(settings: Settings) -> AsyncIterator[tuple[Database, Community]]:
+    """Open the store and what knows about people, for the length of the block. Raises StoreError."""
+    with closing(Passwords(waiting=1)) as passwords:
+        async with open_store(settings, create=True) as database:
+            yield database, build_community(database, passwords)
+
+
+async def group_named(database: Database, name: str | None) -> UUID | None:
+    """Return the id of the group of this name or id, None for None. Raises UsageError if it is none or several."""
+    if name is None:
+        return None
+    found = [group for group in await Groups(database).list(OPERATOR.caller) if name in (group.name, str(group.id))]
+    if len(found) != 1:
+        which = ", ".join(str(group.id) for group in found)
+        raise UsageError(
+            f"several groups are called {name!r}; name one by its id: {which}"
+            if found
+            else f"there is no group {name!r}; `layercake group list` lists all"
+        )
+    return found[0].id
 
 
 @asynccontextmanager

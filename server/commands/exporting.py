@@ -13,11 +13,15 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from auth.audit import TERMINAL
 from auth.policy import OPERATOR
+from persistence.graphs import Graphs
+from persistence.projects import Projects
 from persistence.records import Graph
-from server.commands.catalogue import DatabaseUrl, DataDir, open_documents
+from server.commands.catalogue import DatabaseUrl, DataDir, nothing_is_live, open_node
 from server.commands.new_file import new_file
 from server.commands.sentences import UsageError, explained
+from server.community import build_audit
 from server.settings import Settings
 from workspace.catalogue import Catalogue
 from workspace.exporting import ExportFormat, export_file_name, export_head, read_graph_content, write_export
@@ -68,7 +72,7 @@ def export_graph(
         raise typer.BadParameter("give the graph's id, or its name with --graph")
     with explained():
         settings = Settings.with_options(data_dir=data_dir, database_url=database_url)
-        graph, document = asyncio.run(_read(settings, graph_id, project_name, graph_name))
+        graph, document = asyncio.run(_read(settings, graph_id, project_name, graph_name, chosen))
         path = out or Path(export_file_name(graph.name, chosen, table))
         with _opened(path, force=force) as file:
             counts = _write(file, graph, document, chosen, table)
@@ -92,15 +96,22 @@ def _check_table(export_format: ExportFormat, out: Path | None, table: TableKind
 
 
 async def _read(
-    settings: Settings, graph_id: UUID | None, project_name: str | None, graph_name: str | None
+    settings: Settings,
+    graph_id: UUID | None,
+    project_name: str | None,
+    graph_name: str | None,
+    export_format: ExportFormat,
 ) -> tuple[Graph, bytes]:
-    """Return a graph and its document, as far as it is committed."""
-    async with open_documents(settings) as (catalogue, documents):
+    """Return a graph and its document, as far as it is committed; the audit log tells of it."""
+    async with open_node(settings) as (database, node):
+        catalogue = Catalogue(Projects(database), Graphs(database), nothing_is_live)
         if graph_id is None:
             graph = await _named(catalogue, project_name, graph_name)
         else:
             graph = await catalogue.graph(OPERATOR, graph_id)
-        return graph, await documents(graph.id)
+        document = await node.whole(graph.id)
+        await build_audit(database).exported(TERMINAL, graph.id, graph.project_id, export_format.value)
+        return graph, document
 
 
 async def _named(catalogue: Catalogue, project_name: str | None, graph_name: str | None) -> Graph:

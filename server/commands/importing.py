@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,12 +16,23 @@ from rich.progress import Progress, SpinnerColumn
 
 from auth.policy import OPERATOR
 from persistence.errors import GraphServedElsewhereError
+from persistence.graphs import Graphs
+from persistence.projects import Projects
 from persistence.records import Graph, Project
-from server.commands.catalogue import DatabaseUrl, DataDir, open_catalogue, open_documents, open_editor
+from server.commands.catalogue import (
+    DatabaseUrl,
+    DataDir,
+    GroupOption,
+    group_named,
+    nothing_is_live,
+    open_documents,
+    open_editor,
+)
 from server.commands.remote import merge_remotely
 from server.commands.sentences import UsageError, explained
 from server.http.requests import Name
 from server.settings import Settings
+from server.store import open_store
 from workspace.catalogue import Catalogue
 from workspace.importing import MERGE_EVENT, PreparedGraph, merge_files, prepare_graph, preview_merge
 from workspace.issues import TableErrors
@@ -57,6 +69,15 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="With --into: only tell 
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a new graph goes, by names; without a group its project is any of that name."""
+
+    group: str | None
+    project: str
+    graph: str
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
     app.command("import")(import_tables)
@@ -71,6 +92,7 @@ def import_tables(
     edges: Edges = None,
     layers: Layers = None,
     if_empty: IfEmpty = False,
+    group: GroupOption = None,
     into: Into = None,
     replace: Replace = False,
     dry_run: DryRun = False,
@@ -91,7 +113,9 @@ def import_tables(
             return
         graph_name = _valid_name(graph_name or _folder_name(paths or [Path(files[0].name)]))
         prepared = _prepare(files)
-        graph = asyncio.run(_import(settings, str(project_name), graph_name, prepared, if_empty=if_empty))
+        graph = asyncio.run(
+            _import(settings, _Place(group, str(project_name), graph_name), prepared, if_empty=if_empty)
+        )
         _report(graph, prepared)
 
 
@@ -154,22 +178,21 @@ async def _merge(
             return await merge_remotely(settings, graph_id, files, replace=replace)
 
 
-async def _import(
-    settings: Settings, project_name: str, graph_name: str, prepared: PreparedGraph, *, if_empty: bool
-) -> Graph | None:
+async def _import(settings: Settings, place: "_Place", prepared: PreparedGraph, *, if_empty: bool) -> Graph | None:
     """Store the graph and return it, or return None if there is a project and there should be none."""
-    async with open_catalogue(settings, create=True) as catalogue:
+    async with open_store(settings, create=True) as database:
+        catalogue = Catalogue(Projects(database), Graphs(database), nothing_is_live)
         if if_empty and await catalogue.projects(OPERATOR):
             return None
-        project = await _project(catalogue, project_name)
-        return await catalogue.import_graph(OPERATOR, project.id, graph_name, prepared)
+        project = await _project(catalogue, place.project, await group_named(database, place.group))
+        return await catalogue.import_graph(OPERATOR, project.id, place.graph, prepared)
 
 
-async def _project(catalogue: Catalogue, name: str) -> Project:
+async def _project(catalogue: Catalogue, name: str, group_id: UUID | None) -> Project:
     for project in await catalogue.projects(OPERATOR):
-        if project.name == name:
+        if project.name == name and group_id in (None, project.group_id):
             return project
-    return await catalogue.create_project(OPERATOR, name, None)
+    return await catalogue.create_project(OPERATOR, name, None, group_id)
 
 
 @contextmanager

@@ -64,13 +64,17 @@ async def release_remotely(settings: Settings, operation_id: int) -> ReleasedBod
 async def _ask(
     settings: Settings, body: type[_Body], path: str, params: Mapping[str, Any] | None = None, files: Any = None
 ) -> _Body:
-    address = address_of_server(settings)
+    address, timeout_s = address_of_server(settings), 2 * settings.edit_timeout_s
     try:
-        async with httpx.AsyncClient(base_url=address, timeout=2 * settings.edit_timeout_s) as http:
+        async with httpx.AsyncClient(base_url=address, headers=_bearer(settings), timeout=timeout_s) as http:
             answer = await http.post(path, params=params, files=files)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # the last for a host that is none
         raise UsageError(f"{address} does not answer ({error}); start it, or correct --server") from None
     return _body(address, answer, body)
+
+
+def _bearer(settings: Settings) -> dict[str, str]:
+    return {} if settings.token is None else {"Authorization": f"Bearer {settings.token.get_secret_value()}"}
 
 
 def _body(address: str, answer: httpx.Response, body: type[_Body]) -> _Body:

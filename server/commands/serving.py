@@ -17,8 +17,10 @@ from server.app import UnsavedEditsError, bind, running
 from server.authentication import Authentication
 from server.backend import BackendTokens, backend_tokens, check_backend
 from server.commands.catalogue import DatabaseUrl, DataDir
+from server.commands.links import link_at
 from server.commands.remote import address_file
 from server.commands.sentences import UsageError, explained
+from server.community import build_owners_link
 from server.door import Authenticator, everyone_is_admin
 from server.logs import configure_logs
 from server.origin import is_loopback
@@ -118,7 +120,8 @@ async def _serve_until(stop: asyncio.Event, started: asyncio.Event, settings: Se
             running(settings, database, _authenticator(settings, database, backend), bound) as listener,
         ):
             started.set()
-            with _announced(settings, listener.port):
+            owners_token = None if settings.open else await build_owners_link(database).issue()
+            with _announced(settings, listener.port, owners_token):
                 await stop.wait()
             _log.info("stopping")
 
@@ -138,11 +141,17 @@ def _bound(settings: Settings) -> socket.socket:
 
 
 @contextmanager
-def _announced(settings: Settings, port: int) -> Iterator[None]:
-    """Tell where the server is: people by a line, the commands on its folder by a file that is there for the block."""
+def _announced(settings: Settings, port: int, owners_token: str | None) -> Iterator[None]:
+    """Tell where the server is: people by a line, the commands on its folder by a file that is there for the block.
+
+    With a token people are told how to become the first admin; who reads the log is not.
+    """
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"{'http' if settings.tls_certificate is None else 'https'}://{host}:{port}"
-    typer.echo(f"Layercake is at {settings.public_url or address}/")
+    public = settings.public_url or address
+    typer.echo(f"Layercake is at {public}/")
+    if owners_token is not None:
+        typer.echo(f"Create the owner's account: {link_at(public, owners_token)}")
     if settings.database_url is not None:
         yield
         return

@@ -34,7 +34,10 @@ class RefreshBody(BaseModel):
 
 
 class TokensBody(BaseModel):
-    """What one goes on with: tokens in the body (Bearer, RFC 6749 section 5.1), or in cookies that came with it."""
+    """What one goes on with: tokens in the body (Bearer, RFC 6749 section 5.1), or in cookies that came with it.
+
+    With Kept there are none: who is signed in stays so.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -47,8 +50,8 @@ class TokensBody(BaseModel):
         }
     )
 
-    token_type: Literal["Bearer", "Cookie"]
-    expires_in: int
+    token_type: Literal["Bearer", "Cookie", "Kept"]
+    expires_in: int | None = None
     access_token: str | None = None
     refresh_token: str | None = None
 

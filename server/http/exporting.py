@@ -14,10 +14,11 @@ from fastapi import APIRouter, HTTPException, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from auth.audit import Audit
 from persistence.records import Graph
 from server.http.graphs import ContentSource
 from server.http.problems import describe
-from server.http.requests import BoundedRoute, Caller
+from server.http.requests import Acting, BoundedRoute
 from server.workers import Workers
 from workspace.catalogue import Catalogue
 from workspace.exporting import ExportFormat, export_file_name, export_head, read_graph_content, write_export
@@ -34,12 +35,12 @@ _MEDIA_TYPES = {
 _TABLE_MEDIA_TYPE = "text/csv; charset=utf-8; header=present"
 
 
-def router(catalogue: Catalogue, content: ContentSource, workers: Workers) -> APIRouter:
-    """Return the route of exports."""
+def router(catalogue: Catalogue, content: ContentSource, workers: Workers, audit: Audit) -> APIRouter:
+    """Return the route of exports, each of which is noted in the audit log."""
     api = APIRouter(tags=["graphs"], route_class=BoundedRoute, responses=describe(401, 404, 503))
     api.add_api_route(
         "/api/graphs/{graph_id}/export",
-        _ExportRoutes(catalogue, content, workers).export,
+        _ExportRoutes(catalogue, content, workers, audit).export,
         response_class=StreamingResponse,
         summary="Download a graph as CSV, JSON or XLSX",
         description=(
@@ -57,22 +58,24 @@ def _binary(media_types: Sequence[str]) -> dict[str, Any]:
 
 
 class _ExportRoutes:
-    def __init__(self, catalogue: Catalogue, content: ContentSource, workers: Workers) -> None:
+    def __init__(self, catalogue: Catalogue, content: ContentSource, workers: Workers, audit: Audit) -> None:
         self._catalogue = catalogue
         self._content = content
         self._workers = workers
+        self._audit = audit
 
     async def export(
         self,
         graph_id: UUID,
-        caller: Caller,
+        actor: Acting,
         format: ExportFormat = ExportFormat.CSV,  # noqa: A002 - the name of the parameter
         table: TableKind | None = None,
     ) -> Response:
         if table is not None and format is not ExportFormat.CSV:
             raise HTTPException(422, "a table alone is CSV; ask for format=csv, or leave table out")
-        graph = await self._catalogue.graph(caller, graph_id)
+        graph = await self._catalogue.graph(actor.principal, graph_id)
         download = await self._written(graph, await self._content(graph_id), format, table)
+        await self._audit.exported(actor, graph_id, graph.project_id, format.value)
         download.headers["content-disposition"] = content_disposition(export_file_name(graph.name, format, table))
         return download
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from auth.policy import Principal
 from persistence.document import Edge, Layer, Node
-from persistence.records import Graph, GraphType, Retitle
+from persistence.records import Graph, GraphType, Retitle, RoleName
 from server.http.problems import describe
 from server.http.projects import Changes
 from server.http.requests import BoundedRoute, Caller, Description, Name
@@ -40,7 +40,7 @@ class NewGraph(BaseModel):
 
 
 class GraphBody(BaseModel):
-    """A graph without its content."""
+    """A graph without its content; `role` is what one is there."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -50,12 +50,13 @@ class GraphBody(BaseModel):
     description: str | None
     graph_type: GraphType
     parent_graph_id: UUID | None
+    role: RoleName
     created_at: datetime
     updated_at: datetime
 
 
 class GraphList(BaseModel):
-    """The graphs of a project, oldest first."""
+    """Graphs, oldest first."""
 
     items: list[GraphBody]
 
@@ -84,6 +85,12 @@ def router(catalogue: Catalogue, content: ContentSource, renamer: Renamer, worke
         responses=bad_body,
     )
     api.add_api_route(of_project, routes.of_project, response_model=GraphList, summary="List the graphs of a project")
+    api.add_api_route(
+        "/api/graphs",
+        routes.shared,
+        response_model=GraphList,
+        summary="List the graphs of groups one is not in that were shared with one",
+    )
     api.add_api_route(one, routes.read, response_model=GraphDocument, summary="Read a graph with its content")
     api.add_api_route(
         one,
@@ -116,6 +123,9 @@ class _GraphRoutes:
 
     async def of_project(self, project_id: UUID, caller: Caller) -> dict[str, object]:
         return {"items": await self._catalogue.graphs(caller, project_id)}
+
+    async def shared(self, caller: Caller) -> dict[str, object]:
+        return {"items": await self._catalogue.shared_graphs(caller)}
 
     async def read(self, graph_id: UUID, caller: Caller) -> Response:
         graph = await self._catalogue.graph(caller, graph_id)

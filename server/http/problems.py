@@ -29,6 +29,7 @@ from persistence.errors import (
     ConflictError,
     GraphServedElsewhereError,
     InvalidValueError,
+    LastAdminError,
     NotFoundError,
     StoreUnavailableError,
 )
@@ -138,7 +139,8 @@ def _corrected(description: dict[str, Any]) -> dict[str, Any]:
 
 
 def _handler(answer: Callable[[Any], Response]) -> Callable[[Request, Exception], Awaitable[Response]]:
-    async def handle(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette passes both
+    async def handle(request: Request, error: Exception) -> Response:
+        request.state.error = error
         return answer(error)
 
     return handle
@@ -181,7 +183,13 @@ def _passwords_busy(error: PasswordsBusyError) -> Response:
 
 
 def _conflict(error: ConflictError) -> Response:
+    if error.constraint == "uq_users_username":
+        return problem(409, "username_taken", str(error))
     return problem(409, "conflict", f"this is taken already ({error.constraint}); choose another one")
+
+
+def _last_admin(error: LastAdminError) -> Response:
+    return problem(409, "last_admin", str(error))
 
 
 def _invalid_value(error: InvalidValueError) -> Response:
@@ -263,6 +271,7 @@ _ANSWERS: Mapping[type[Exception], Callable[[Any], Response]] = {
     ThrottledError: _throttled,
     PasswordsBusyError: _passwords_busy,
     ConflictError: _conflict,
+    LastAdminError: _last_admin,
     InvalidValueError: _invalid_value,
     TableErrors: _tables,
     ExportError: _export,

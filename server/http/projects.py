@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
-from persistence.records import Project, Retitle
+from persistence.records import Project, Retitle, RoleName
 from server.http.problems import describe
 from server.http.requests import BoundedRoute, Caller, Description, Name
 from workspace.catalogue import Catalogue
@@ -17,6 +17,8 @@ class NewProject(BaseModel):
 
     name: Name
     description: Description | None = None
+    group_id: UUID | None = None
+    """One that one may edit in; by default the first of those."""
 
 
 class Changes(BaseModel):
@@ -31,13 +33,15 @@ class Changes(BaseModel):
 
 
 class ProjectBody(BaseModel):
-    """A project, as it is answered."""
+    """A project, as it is answered; `role` is what one is in its group."""
 
     model_config = ConfigDict(from_attributes=True)
 
     id: UUID
+    group_id: UUID
     name: str
     description: str | None
+    role: RoleName
     created_at: datetime
     updated_at: datetime
 
@@ -61,7 +65,7 @@ def router(catalogue: Catalogue) -> APIRouter:
         status_code=201,
         response_model=ProjectBody,
         summary="Create a project",
-        responses=describe(403) | bad_body,
+        responses=describe(403, 404) | bad_body,
     )
     api.add_api_route("", routes.of_caller, response_model=ProjectList, summary="List the projects one may read")
     api.add_api_route(one, routes.read, response_model=ProjectBody, summary="Read a project", responses=describe(404))
@@ -89,7 +93,7 @@ class _ProjectRoutes:
         self._catalogue = catalogue
 
     async def create(self, body: NewProject, caller: Caller) -> Project:
-        return await self._catalogue.create_project(caller, body.name, body.description)
+        return await self._catalogue.create_project(caller, body.name, body.description, body.group_id)
 
     async def of_caller(self, caller: Caller) -> dict[str, object]:
         return {"items": await self._catalogue.projects(caller)}

@@ -5,13 +5,17 @@ from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request, Response
 from fastapi.routing import APIRoute
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 from starlette.types import Message, Receive
 
+from auth.audit import Actor
 from auth.policy import Principal
+from server.http.clients import client_of
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_DESCRIPTION_CHARACTERS = 10_000
+MAX_TOKEN_CHARACTERS = 200
+MAX_DAYS = 3_650
 
 Authenticate = Callable[[Request], Awaitable[Principal]]
 """Finds out who sends a request; raises HTTPException 401 if nobody the server knows."""
@@ -20,16 +24,29 @@ Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$"),
 ]
+Token = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TOKEN_CHARACTERS)]
+Days = Annotated[float, Field(gt=0, le=MAX_DAYS, allow_inf_nan=False)]
 Description = Annotated[str, StringConstraints(max_length=MAX_DESCRIPTION_CHARACTERS, pattern=r"^[^\x00]*$")]
 
 
-async def _authenticated(request: Request) -> Principal:
+async def authenticated(request: Request) -> Principal:
+    """Return who sends a request; raises HTTPException 401 if nobody the server knows."""
     authenticate: Authenticate = request.app.state.authenticate
-    return await authenticate(request)
+    principal = await authenticate(request)
+    request.state.principal = principal
+    return principal
 
 
-Caller = Annotated[Principal, Depends(_authenticated)]
+Caller = Annotated[Principal, Depends(authenticated)]
 """The principal at the door, as `app.state.authenticate` (an `Authenticate`) finds."""
+
+
+async def _acting(request: Request, principal: Caller) -> Actor:
+    return Actor(principal, client_of(request))
+
+
+Acting = Annotated[Actor, Depends(_acting)]
+"""The principal at the door, and from where they come."""
 
 
 class BoundedRoute(APIRoute):

@@ -20,6 +20,7 @@ from persistence.graphs import Graphs
 from persistence.projects import Projects
 from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Caller
 from persistence.tables import GraphTables
+from server.community import build_audit
 from server.http import bin as binned
 from server.http import copying, exporting, graphs, history, importing, problems, projects, tables
 from server.node import Node, running_node
@@ -80,7 +81,7 @@ class Door:
         app.include_router(projects.router(self.catalogue))
         whole, renaming = self.node.whole, Renaming(self.catalogue, self.editor)
         app.include_router(graphs.router(self.catalogue, whole, renaming, WORKERS))
-        app.include_router(exporting.router(self.catalogue, whole, WORKERS))
+        app.include_router(exporting.router(self.catalogue, whole, WORKERS, build_audit(self.database)))
         app.include_router(importing.router(self.catalogue, whole, WORKERS, self.editor))
         copies = Copies(self.catalogue, Graphs(self.database), whole, WORKERS)
         app.include_router(copying.router(copies))

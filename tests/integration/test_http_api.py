@@ -46,7 +46,7 @@ async def test_a_project_is_created_listed_and_read(door: Door) -> None:
     body = created.json()
 
     assert created.status_code == 201
-    assert sorted(body) == ["created_at", "description", "id", "name", "updated_at"]
+    assert sorted(body) == ["created_at", "description", "group_id", "id", "name", "role", "updated_at"]
     assert (body["name"], body["description"]) == ("Bridge", "over the river")
     assert datetime.fromisoformat(body["created_at"]).tzinfo is not None
     assert (await door.client.get("/api/projects")).json() == {"items": [body]}
@@ -300,7 +300,7 @@ async def test_the_description_names_the_problems_of_each_route(door: Door) -> N
         for method, operation in methods.items()
     }
 
-    assert len(operations) == 25
+    assert len(operations) == 26
     for name, operation in operations.items():
         assert operation["summary"], name
         assert {"401", "503"} <= set(operation["responses"]), name
