@@ -34,6 +34,8 @@ class Admission:
     graph_id: UUID
     principal: Principal
     read_only: bool
+    visitor: Visitor = Visitor()
+    """Where the client is."""
 
     @property
     def user_id(self) -> UUID:
@@ -57,6 +59,12 @@ class Doorkeeper(Protocol):
         """Return who comes in where; raises RefusedError, or StoreUnavailableError if it cannot be known.
 
         `peer` is the address at the other end of the socket.
+        """
+
+    async def admit_again(self, admission: Admission, token: str) -> Admission:
+        """Return what a client that is in goes on with by a further token; raises what `admit` does.
+
+        The token has to be the same person's.
         """
 
     async def check(self, request: Request, peer: str) -> Visitor:

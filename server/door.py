@@ -66,7 +66,17 @@ class Door:
         url = _url(request)
         visitor, token = _visitor(request, peer), _token(request, url.query)
         principal = await self._known(visitor, token)
-        return await self._admission(principal, _graph_id_in(url.path))
+        return await self._admission(visitor, principal, _graph_id_in(url.path))
+
+    async def admit_again(self, admission: Admission, token: str) -> Admission:
+        """Let a client of the y dialect stay, with a further token.
+
+        Raises RefusedError: 401 unknown, 403 somebody else or a foreign page, 404 no such graph (or none one may read).
+        """
+        principal = await self._known(admission.visitor, token)
+        if principal.id != admission.principal.id:
+            raise RefusedError(403, "this token is somebody else's; open another connection with it")
+        return await self._admission(admission.visitor, principal, admission.graph_id)
 
     async def check(self, request: Request, peer: str) -> Visitor:
         """Let a client of the Hocuspocus dialect as far as the door of its documents.
@@ -84,7 +94,7 @@ class Door:
         Raises RefusedError: 401 unknown, 404 no such graph (or none one may read), whatever the name.
         """
         principal = await self._known(visitor, token)
-        return await self._admission(principal, _graph_id(name))
+        return await self._admission(visitor, principal, _graph_id(name))
 
     async def _known(self, visitor: Visitor, token: str | None) -> Principal:
         try:
@@ -98,11 +108,11 @@ class Door:
         except ForeignRequestError as error:
             raise RefusedError(403, str(error)) from None
 
-    async def _admission(self, principal: Principal, graph_id: UUID) -> Admission:
+    async def _admission(self, visitor: Visitor, principal: Principal, graph_id: UUID) -> Admission:
         graph = Resource.of(Kind.GRAPH, await self.roles.role_in_graph(principal.caller, graph_id))
         if not may(principal, Action.READ, graph):
             raise RefusedError(404, NO_SUCH_GRAPH)
-        return Admission(graph_id, principal, read_only=not may(principal, Action.EDIT, graph))
+        return Admission(graph_id, principal, read_only=not may(principal, Action.EDIT, graph), visitor=visitor)
 
 
 def _visitor(request: Request, peer: str) -> Visitor:

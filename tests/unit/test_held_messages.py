@@ -13,6 +13,7 @@ from collab.document import LiveDocument, PoisonedDocumentError
 from collab.doorkeeper import Admission
 from collab.edge import Edge, EdgeSettings
 from collab.reading import Reading
+from collab.rights import OpenRights
 from collab.session import Behind, Session
 from collab.wire import hocuspocus, sync
 from collab.wire.errors import MalformedError
@@ -76,10 +77,13 @@ class Socket:
 
 def open_document(scene: Scene) -> Socket:
     socket = Socket()
-    edge = cast("Edge", SimpleNamespace(hub=scene.hub, settings=EdgeSettings(), new_id=lambda: "on a socket"))
+    edge = cast(
+        "Edge",
+        SimpleNamespace(hub=scene.hub, settings=EdgeSettings(), new_id=lambda: "on a socket", rights=OpenRights()),
+    )
     admission = Admission(GRAPH, PERSON, read_only=False)
     socket.channel = HocuspocusChannel(socket, edge, socket, scene.room, ADDRESS, admission, has_version=True)
-    socket.channel.enter()
+    socket.channel.enter(since=0)
     return socket
 
 
