@@ -18,6 +18,7 @@ from collab.wire import sync
 from collab.wire.frames import Outbound
 
 _HEARTBEAT = sync.awareness(b"\x00").frame
+_SHORT_BYTES = 64
 _DENIED = sync.permission_denied("you may read this graph, not change it")
 
 
@@ -87,6 +88,8 @@ class YChannel(Channel):
     def __init__(self, line: Line, edge: Edge, room: Room, admission: Admission, session_id: str) -> None:
         super().__init__(line, edge, room, admission)
         self._session = Session(session_id, admission.principal, admission.read_only, self)
+        self._asked_while_refused: Outbound | None = None
+        self._is_holding = False
 
     @property
     def session(self) -> Session:
@@ -128,10 +131,28 @@ class YChannel(Channel):
         if not self.apply(message.update):
             self._refused += 1
             self.send(_DENIED)
-        elif message.is_answer and not self._session.read_only:
-            self._refused = 0  # what was refused before came again
+        elif self._refused and message.is_answer and not self._session.read_only:
+            self._hold()
+            self._refused, self._is_holding = 0, False  # what was refused before came again
+            self.room.let_acknowledgements_go(self._session)
 
     def acknowledge(self, answer: Outbound) -> None:
-        """Echo a message 102; not while an update is refused, since it would tell that all is saved."""
-        if not self._refused:
-            super().acknowledge(answer)
+        """Echo a message 102; not while an update is refused, since it would tell that all is saved.
+
+        Of those that came while one may only read, the last one is echoed once what was refused is taken after all.
+        """
+        if self._refused and self._session.read_only:
+            self._asked_while_refused = answer if len(answer.frame) <= _SHORT_BYTES else None
+            return
+        if self._refused:
+            self._hold()
+        super().acknowledge(answer)
+
+    def _hold(self) -> None:
+        """Let no acknowledgement go before what was refused has come again."""
+        if not self._is_holding:
+            self._is_holding = True
+            self.room.hold_acknowledgements(self._session)
+        asked, self._asked_while_refused = self._asked_while_refused, None
+        if asked is not None:
+            super().acknowledge(asked)

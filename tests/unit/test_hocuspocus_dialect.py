@@ -47,10 +47,13 @@ class Doors:
         self.asked: list[str] = []
         self.asking = self.most_asking = 0
 
-    async def check(self, request: Request) -> Visitor:
+    async def check(self, request: Request, peer: str) -> Visitor:
         return Visitor(None, None)
 
-    async def admit(self, request: Request) -> Admission:
+    async def admit(self, request: Request, peer: str) -> Admission:
+        raise NotImplementedError
+
+    async def admit_again(self, admission: Admission, token: str) -> Admission:
         raise NotImplementedError
 
     async def admit_document(self, visitor: Visitor, name: str, token: str) -> Admission:
