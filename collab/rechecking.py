@@ -78,7 +78,9 @@ def _expiry(credential: Credential, verdict: Verdict) -> datetime | None:
 class Rechecking:
     """Carries changes of rights out on open channels.
 
-    While the store does not answer nobody loses or gains anything, but who expires is let go `grace_s` later.
+    While the store does not answer nobody loses or gains anything, but a session that expires is let go `grace_s`
+    later.
+    Other credentials are never prolonged, and end with their time.
     `forget_graph` closes a graph that is gone for all who are in it.
     """
 
@@ -98,6 +100,7 @@ class Rechecking:
             await self._look_at(self._rights.take_due(BATCH))
 
     async def _look_at(self, holders: Sequence[Holder]) -> None:
+        holders = [holder for holder in holders if not self._is_let_go(holder)]
         since, asked = self._rights.generation, [holder.admission for holder in holders]
         try:
             async with asyncio.timeout(_ANSWERS_WITHIN_S):
@@ -128,13 +131,19 @@ class Rechecking:
             self.statistics.changes[READ_ONLY if outcome.read_only else READ_WRITE] += 1
         holder.admit_again(outcome, since)
 
+    def _is_let_go(self, holder: Holder) -> bool:
+        """Let go of one whose time is up for certain."""
+        is_over = holder.admission.principal.credential.kind != "session" and _is_expired(holder, datetime.now(UTC))
+        if is_over:
+            self._carry_out(holder, End.EXPIRED, self._rights.generation)
+        return is_over
+
     async def _bridge(self, holders: Sequence[Holder]) -> None:
         """Keep everybody until the store answers, but those whose time was up long ago."""
         self._rights.look_at(holder for holder in holders if holder in self._rights)
-        breath, now = Breath(), datetime.now(UTC)
+        breath, too_old = Breath(), datetime.now(UTC) - self._grace
         for holder in self._rights.all_due:
-            expires_at = holder.admission.principal.credential.expires_at
-            if expires_at is not None and expires_at + self._grace <= now and holder in self._rights:
+            if holder in self._rights and _is_expired(holder, too_old):
                 self._carry_out(holder, End.EXPIRED, self._rights.generation)
             await breath.take()
         await asyncio.sleep(_TRY_AGAIN_S)
@@ -151,6 +160,11 @@ class Breath:
         if time.monotonic() >= self._until:
             await asyncio.sleep(0)
             self._until = time.monotonic() + _LONG_S
+
+
+def _is_expired(holder: Holder, now: datetime) -> bool:
+    expires_at = holder.admission.principal.credential.expires_at
+    return expires_at is not None and expires_at <= now
 
 
 def _claim(admission: Admission) -> Claim:
