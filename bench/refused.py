@@ -5,10 +5,11 @@
 
 import argparse
 import asyncio
+import re
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,6 +18,7 @@ from statistics import quantiles
 from typing import Any
 
 import asyncpg
+import httpx
 import psutil
 from rich.console import Console
 from rich.table import Table
@@ -62,6 +64,12 @@ class Phase:
     server_share: float
     database_share: float
     transactions_per_s: float
+    refusals_per_s: float
+
+    @property
+    def refusal_ms(self) -> float | None:
+        """CPU time of the server for each refusal, all else that it did included."""
+        return 1000 * self.server_share / self.refusals_per_s if self.refusals_per_s else None
 
 
 class Bench:
@@ -98,10 +106,24 @@ class Bench:
         ]
         return Phase(1000 * quantiles(latencies, n=20)[-1], 1000 * max(latencies), *spent)
 
-    async def _spent(self) -> tuple[float, float, float]:
-        await self.owner.execute("SELECT pg_stat_force_next_flush()")
+    async def _spent(self) -> tuple[float, ...]:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self._port}", timeout=30) as http:
+            metrics = (await http.get("/metrics")).text
+        refusals = re.findall(r"(?m)^layercake_connections_refused_total (\S+)", metrics)[0]
         database = [self._database, *self._database.children(recursive=True)]
-        return _cpu_s([self._server]), _cpu_s(database), float(await self.owner.fetchval(TRANSACTIONS))
+        transactions = await self.owner.fetchval(TRANSACTIONS)
+        return _cpu_s([self._server]), _cpu_s(database), float(transactions), float(refusals)
+
+
+_FIGURES: dict[str, Callable[[Phase], float | None]] = {
+    "edit saved, p95, ms": lambda phase: phase.edit_p95_ms,
+    "edit saved, max, ms": lambda phase: phase.edit_max_ms,
+    "server CPU, %": lambda phase: 100 * phase.server_share,
+    "database CPU, %": lambda phase: 100 * phase.database_share,
+    "transactions/s": lambda phase: phase.transactions_per_s,
+    "refusals/s": lambda phase: phase.refusals_per_s,
+    "server CPU for a refusal, ms": lambda phase: phase.refusal_ms,
+}
 
 
 def _cpu_s(processes: list[psutil.Process]) -> float:
@@ -165,13 +187,12 @@ async def measure(clients: int) -> list[str]:
 
 def _table(title: str, phases: dict[str, Phase]) -> Table:
     shown = Table(title=title)
-    for heading in ("", "edit saved, p95, ms", "max, ms", "server CPU, %", "database CPU, %", "transactions/s"):
-        shown.add_column(heading, justify="right")
-    for name, one in phases.items():
-        shares = f"{100 * one.server_share:.0f}", f"{100 * one.database_share:.0f}"
-        shown.add_row(
-            name, f"{one.edit_p95_ms:.1f}", f"{one.edit_max_ms:.1f}", *shares, f"{one.transactions_per_s:.0f}"
-        )
+    shown.add_column("")
+    for name in phases:
+        shown.add_column(name, justify="right")
+    for label, figure in _FIGURES.items():
+        values = [figure(phase) for phase in phases.values()]
+        shown.add_row(label, *("-" if value is None else f"{value:.2f}" for value in values))
     return shown
 
 
