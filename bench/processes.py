@@ -39,6 +39,11 @@ class Generator:
                 process.kill()
             await process.wait()
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def go(self) -> None:
         """Let it begin."""
         self._say("go")

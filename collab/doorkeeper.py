@@ -36,6 +36,8 @@ class Admission:
     graph_id: UUID
     principal: Principal
     read_only: bool
+    visitor: Visitor = Visitor()
+    """Where the client is."""
 
     @property
     def user_id(self) -> UUID:
@@ -63,6 +65,12 @@ class Doorkeeper(Protocol):
 
     def address_of(self, request: Request, peer: str) -> str:
         """Return where the client is: `peer`, or behind a trusted proxy what that says."""
+
+    async def admit_again(self, admission: Admission, token: str) -> Admission:
+        """Return what a client that is in goes on with by a further token; raises what `admit` does.
+
+        The token has to be the same person's.
+        """
 
     async def check(self, request: Request, peer: str) -> Visitor:
         """Return where a client comes from that names graphs later; raises RefusedError."""

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from collab.doorkeeper import Doorkeeper
 from collab.hub import Hub
+from collab.rights import OpenRights
 from collab.turns import Turns
 
 BAD_MESSAGE = 4400
@@ -166,6 +167,7 @@ class Edge:
     left: Callable[[DocumentReport], None]
     settings: EdgeSettings = field(default_factory=EdgeSettings)
     turns: Turns = field(default_factory=Turns)
+    rights: OpenRights = field(default_factory=OpenRights)
     connections: set[Tended] = field(default_factory=set)
     documents: int = 0
     """Documents open on Hocuspocus connections."""

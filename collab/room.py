@@ -206,6 +206,17 @@ class Room:
             self._promise_acknowledgements(session)
             self._release()
 
+    def hold_acknowledgements(self, session: Session) -> None:
+        """Let no acknowledgement go to `session` until `let_acknowledgements_go`, which must follow."""
+        session.unsettled += 1
+
+    def let_acknowledgements_go(self, session: Session) -> None:
+        """Undo one `hold_acknowledgements`."""
+        session.unsettled -= 1
+        if not session.unsettled and session.acknowledgements:
+            self._promise_acknowledgements(session)
+            self._release()
+
     def go_on(self, document: LiveDocument, arrivals: Arrivals, now: float) -> None:
         """Go on with the document as it was loaded again; everybody is sent what may be missing of it."""
         known = self.document.state_vector
@@ -319,16 +330,14 @@ class Room:
     def _settle(self, updates: tuple[bytes, ...]) -> None:
         for update in updates:
             for session in self._waiters.pop(update, ()):
-                session.unsettled -= 1
                 session.was_asked = False
-                if not session.unsettled and session.acknowledgements:
-                    self._promise_acknowledgements(session)
+                self.let_acknowledgements_go(session)
 
     def _known_to(self, session: Session) -> StateVector:
         """Return what a live session has been sent, or less."""
         if not session.has_asked:
             return {}
-        if session.read_only:
+        if session.read_only and not (self.is_settled and not self._outbox):
             return self._readers_know
         return self._outbox.known_without(self.document.state_vector)
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, auto
 from typing import Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
@@ -244,3 +245,40 @@ class ProjectionStore(Protocol):
 
     async def compact(self, compaction: Compaction) -> bool:
         """Write a compacted state; return False if the state, or the cursor, is another one than the follower knew."""
+
+
+class RightsNotice(NamedTuple):
+    """Something that rights hang on has changed: a user, session, token, share, graph or project."""
+
+    kind: str
+    id: UUID
+
+
+class Claim(NamedTuple):
+    """By what somebody is in a graph: a credential (`auth.policy.Credential`), and the role it grants if it does."""
+
+    user_id: UUID
+    graph_id: UUID
+    kind: str
+    credential_id: UUID | None
+    granted_role: str | None
+
+
+class Verdict(NamedTuple):
+    """What is stored of a claim, as of one moment."""
+
+    is_valid: bool
+    """Whether the credential is not revoked, nor its person disabled; when it expires is another matter."""
+    expires_at: datetime | None
+    """Until when it is good; of a session, its newest access token. None for ever, and for what has no row."""
+    is_there: bool
+    """Whether the graph is there."""
+    role: str | None
+    """What the person is in the graph."""
+
+
+class RightsStore(Protocol):
+    """Where rights that are in use are looked up again."""
+
+    async def look_up(self, claims: Sequence[Claim]) -> Sequence[Verdict]:
+        """Return a verdict for each claim, in order. Raises StoreError."""

@@ -63,9 +63,8 @@ async def running(
     services = build_services(settings, database, authenticate)
     listener = Listener(_uvicorn_config(settings, services, build_http(settings, services, authenticate)), tls)
     async with asyncio.TaskGroup() as parts:
-        tasks = [
-            parts.create_task(work) for work in (services.node.log.run(), services.node.hub.run(), services.edge.run())
-        ]
+        tasks = [parts.create_task(work) for work in (services.node.log.run(), services.node.hub.run())]
+        tasks += [parts.create_task(work) for work in (services.edge.run(), *services.rights.work())]
         await listener.startup(sockets=[bound])
         tasks += [parts.create_task(listener.main_loop()), parts.create_task(services.maintenance.run())]
         tasks.append(parts.create_task(services.refusals.run()))

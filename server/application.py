@@ -55,7 +55,7 @@ def build_http(settings: Settings, services: Services, authenticate: Authenticat
     app.state.authenticate = _http_authentication(authenticate)
     problems.install(app)
     age_s = services.node.log.oldest_uncommitted_age_s
-    metrics = Metrics(services.edge, services.node.hub, services.node.log, services.refusals, services.maintenance)
+    metrics = Metrics(services)
     app.include_router(health.router(services.database.ping, age_s, settings.log_behind_s, metrics.text))
     app.include_router(projects.router(services.catalogue))
     catalogue, whole, workers = services.catalogue, services.node.whole, services.node.workers

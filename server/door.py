@@ -71,6 +71,16 @@ class Door:
         principal = await self._known(visitor, token, url.path.removeprefix(_PREFIX))
         return await self._admission(visitor, principal, _graph_id_in(url.path))
 
+    async def admit_again(self, admission: Admission, token: str) -> Admission:
+        """Let a client of the y dialect stay, with a further token.
+
+        Raises RefusedError: 401 unknown, 403 somebody else or a foreign page, 404 no such graph (or none one may read).
+        """
+        principal = await self._known(admission.visitor, token, str(admission.graph_id))
+        if principal.id != admission.principal.id:
+            raise RefusedError(403, "this token is somebody else's; open another connection with it")
+        return await self._admission(admission.visitor, principal, admission.graph_id)
+
     async def check(self, request: Request, peer: str) -> Visitor:
         """Let a client of the Hocuspocus dialect as far as the door of its documents.
 
@@ -123,7 +133,7 @@ class Door:
         if not may(principal, Action.READ, graph):
             self._note(visitor, principal, graph_id, NO_ROLE)
             raise RefusedError(404, NO_SUCH_GRAPH)
-        return Admission(graph_id, principal, read_only=not may(principal, Action.EDIT, graph))
+        return Admission(graph_id, principal, read_only=not may(principal, Action.EDIT, graph), visitor=visitor)
 
     def _note(self, visitor: Visitor, principal: Principal | None, graph_id: UUID, reason: str) -> None:
         client = Client.of(visitor.address, visitor.user_agent)

@@ -7,27 +7,23 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from collab.edge import Edge
-from collab.hub import Hub
-from persistence.log_writer import LogWriter
-from server.refusals import Refusals
-from server.supervision import MaintenanceProcess
+from server.services import Services
 
 
 class _Collector(Collector):
-    def __init__(
-        self, edge: Edge, hub: Hub, log: LogWriter, refusals: Refusals, maintenance: MaintenanceProcess
-    ) -> None:
-        self._refusals = refusals
-        self._edge = edge
-        self._hub = hub
-        self._log = log
-        self._maintenance = maintenance
+    def __init__(self, services: Services) -> None:
+        self._refusals = services.refusals
+        self._edge = services.edge
+        self._hub = services.node.hub
+        self._log = services.node.log
+        self._maintenance = services.maintenance
+        self._rights = services.rights
 
     def collect(self) -> Iterable[Metric]:
         yield from self._gauges()
         yield from self._counters()
         yield from self._of_maintenance()
+        yield from self._of_rights()
 
     def _gauges(self) -> Iterable[Metric]:
         rooms = self._hub.rooms
@@ -76,6 +72,19 @@ class _Collector(Collector):
             yield _counter(f"maintenance_{name}", text, process.count(name))
         yield _counter("maintenance_restarts", "Times the maintenance process ended.", process.restarts)
 
+    def _of_rights(self) -> Iterable[Metric]:
+        rights, listening = self._rights.rechecking.statistics, self._rights.notices.is_listening
+        yield _gauge("rights_listening", "1 while changes of rights are heard of, else 0.", listening)
+        yield _counter(
+            "rights_looked_up", "Times the rights of an open document were looked up again.", rights.looked_up
+        )
+        changes = CounterMetricFamily(
+            "layercake_rights_changes", "What came of it on open documents, by kind.", labels=["change"]
+        )
+        for change, count in rights.changes.items():
+            changes.add_metric([change], count)
+        yield changes
+
 
 _MAINTENANCE_COUNTERS = {
     "operations": "Edits that were put into the tables.",
@@ -90,11 +99,9 @@ _MAINTENANCE_COUNTERS = {
 class Metrics:
     """The metrics of one server, in a registry of their own."""
 
-    def __init__(
-        self, edge: Edge, hub: Hub, log: LogWriter, refusals: Refusals, maintenance: MaintenanceProcess
-    ) -> None:
+    def __init__(self, services: Services) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Collector(edge, hub, log, refusals, maintenance))
+        self._registry.register(_Collector(services))
 
     def text(self) -> bytes:
         """Return all metrics in the Prometheus text format."""

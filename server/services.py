@@ -1,11 +1,15 @@
 """Which parts one server has, and how they hang together."""
 
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import structlog
 
 from collab.edge import ConnectionReport, DocumentReport, Edge, EdgeSettings
+from collab.rechecking import Rechecking
+from collab.rights import OpenRights
 from persistence.audit import AuditLog
 from persistence.bin import BinnedRows
 from persistence.database import Database
@@ -14,6 +18,7 @@ from persistence.graphs import Graphs
 from persistence.identifiers import new_id
 from persistence.projects import Projects
 from persistence.quarantine import Quarantine as QuarantineRows
+from persistence.rights import RightsNotices, StoredRights
 from persistence.tables import GraphTables
 from server.accounts import Accounts, build_accounts
 from server.community import Community, build_community
@@ -36,6 +41,19 @@ _log = structlog.get_logger("layercake")
 
 
 @dataclass(frozen=True, slots=True)
+class Rights:
+    """What keeps the rights of open sockets true."""
+
+    open: OpenRights
+    rechecking: Rechecking
+    notices: RightsNotices
+
+    def work(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        """Return what has to run."""
+        return self.rechecking.run(), self.notices.run(self.open.changed)
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """The parts of one server that run."""
 
@@ -44,6 +62,7 @@ class Services:
     edge: Edge
     visitors: Visitors
     origins: OriginPolicy
+    rights: Rights
     catalogue: Catalogue
     renaming: Renaming
     bin: Bin
@@ -76,9 +95,13 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
         decisions=max(1, settings.database_pool_size // 2),
         join_timeout_s=settings.load_timeout_s + settings.database_timeout_s,
     )
-    visitors, origins = Visitors(settings.trusted_proxies, settings.is_secure), _origins(settings)
+    visitors, origins, rights = (
+        Visitors(settings.trusted_proxies, settings.is_secure),
+        _origins(settings),
+        _rights(settings, database, node),
+    )
     door = Door(authenticate, rows, visitors, origins, refusals)
-    edge = Edge(node.hub, door, lambda: str(new_id()), _tell_end, _tell_document_end, edge_settings)
+    edge = Edge(node.hub, door, lambda: str(new_id()), _tell_end, _tell_document_end, edge_settings, rights=rights.open)
 
     async def after_delete(graph_id: UUID) -> None:
         node.hub.forget_graph(graph_id)
@@ -90,6 +113,7 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
         edge=edge,
         visitors=visitors,
         origins=origins,
+        rights=rights,
         catalogue=catalogue,
         renaming=Renaming(catalogue, node.edits),
         bin=Bin(catalogue, BinnedRows(database)),
@@ -111,6 +135,13 @@ def _origins(settings: Settings) -> OriginPolicy:
         hosts=frozenset(settings.allowed_hosts),
         pages=frozenset(map(Origin.of, settings.allowed_origins)),
     )
+
+
+def _rights(settings: Settings, database: Database, node: Node) -> Rights:
+    rights = OpenRights(settings.token_renewal_s)
+    store, grace_s = StoredRights(database), settings.rights_grace_s
+    rechecking = Rechecking(rights, store, node.hub.forget_graph, grace_s=grace_s)
+    return Rights(rights, rechecking, RightsNotices(database))
 
 
 def _tell_end(report: ConnectionReport) -> None:

@@ -91,6 +91,12 @@ class Settings(BaseSettings):
     authentication_timeout_s: float = Field(
         60.0, gt=0, description="How long a Hocuspocus client may take until its first token."
     )
+    token_renewal_s: float = Field(
+        60.0, gt=0, description="How long before its token expires a Hocuspocus client is asked for another."
+    )
+    rights_grace_s: float = Field(
+        60.0, ge=0, description="How long a socket may outlive its token while the database does not answer."
+    )
     unopened_bytes: int = Field(
         4 * 1024 * 1024, ge=1, description="What a Hocuspocus client may send for documents before they open."
     )

@@ -9,24 +9,27 @@ from functools import partial
 
 from collab.dialects.line import Line
 from collab.document import PoisonedDocumentError
+from collab.doorkeeper import Admission
 from collab.edge import OVERLOADED, Edge
 from collab.reading import Hold
 from collab.room import Room
-from collab.session import Session
+from collab.session import Behind, Session
 from collab.wire import sync
 from collab.wire.frames import Outbound
 
 
 class Channel(ABC):
-    """The part that all dialects share. It is the `collab.session.Peer` of its session."""
+    """The part that all dialects share. It is the `collab.session.Peer` of its session, and holds its rights."""
 
-    def __init__(self, line: Line, edge: Edge, room: Room) -> None:
+    def __init__(self, line: Line, edge: Edge, room: Room, admission: Admission) -> None:
         self.room = room
+        self.admission = admission
         self._line = line
         self._edge = edge
         self._loop = asyncio.get_running_loop()
         self._uncommitted_bytes = 0
         self._greets_next = False
+        self._refused = 0  # updates that came while their author might only read, and are not made up for
         self._held: deque[Callable[[], None]] | None = None
         self._leaves_at: float | None = None
         self._has_ended = False
@@ -58,14 +61,43 @@ class Channel(ABC):
         """The sessions of all channels on this socket."""
         return (self.session,)
 
-    def enter(self) -> None:
-        """Join the room."""
+    @abstractmethod
+    def expel(self, code: int, reason: str) -> None:
+        """End, since no rights are left (`collab.rights.Holder`)."""
+
+    @abstractmethod
+    def ask_for_token(self) -> None:
+        """Ask for a newer token if the dialect can (`collab.rights.Holder`)."""
+
+    @abstractmethod
+    def tell_rights(self) -> None:
+        """Tell whether one may only read, if the dialect can."""
+
+    def enter(self, since: int) -> None:
+        """Join the room, with rights that were asked for at the generation `since` (`collab.rights.OpenRights`)."""
         self._edge.hub.join(self.room, self.session)
+        self._edge.rights.watch(self, since)
+
+    def admit_again(self, admission: Admission, since: int) -> None:
+        """Go on with other rights (`collab.rights.Holder`); what was taken in stays."""
+        if self._has_ended:
+            return
+        self.admission, session = admission, self.session
+        self._edge.rights.watch(self, since)
+        session.principal = admission.principal
+        if session.read_only != admission.read_only:
+            # Readers and writers are sent changes at different times; one difference leaves no gap between the two.
+            was_behind = isinstance(session.reading, Behind)
+            self.fall_behind()
+            session.read_only = admission.read_only
+            self.tell_rights()
+            if not was_behind:
+                self.catch_up()
 
     def leave(self, now: float) -> None:
         """Leave the room, once all that came before is handed over."""
         if self._held is None:
-            self._edge.hub.leave(self.room, self.session, now)
+            self._depart(now)
         else:
             self._leaves_at = now
 
@@ -74,6 +106,7 @@ class Channel(ABC):
         self._has_ended = True
         self._held = None
         self._line.reading.release(self)
+        self._edge.rights.forget(self)
 
     def receive(self, message: sync.Message) -> None:
         """Take a message. Raises MalformedError, TooLargeError and WaitingFullError."""
@@ -95,7 +128,11 @@ class Channel(ABC):
         if self._held is not None:
             self._held += held
         elif self._leaves_at is not None:
-            self._edge.hub.leave(self.room, self.session, self._leaves_at)
+            self._depart(self._leaves_at)
+
+    def _depart(self, now: float) -> None:
+        self._edge.rights.forget(self)
+        self._edge.hub.leave(self.room, self.session, now)
 
     def _go_on(self, held: deque[Callable[[], None]]) -> None:
         while held and self._held is None and not self._has_ended:
@@ -143,6 +180,8 @@ class Channel(ABC):
             return
         try:
             self.room.catch_up(self.session)
+            if self._refused and not self.session.read_only:
+                self.room.ask(self.session)
         except PoisonedDocumentError as error:
             self._edge.hub.poisoned(self.room, error)
             self._when_going(self._catch_up)

@@ -134,6 +134,13 @@ class HocuspocusDialect:
         self._end(address, code, reason, self._loop.time())
         self._unopened.deny(address)
 
+    def deny(self, address: bytes, code: int | None, reason: str) -> None:
+        """End one document if it is open, since its client may not read it, and say so; it may bring another token."""
+        if address in self._channels:
+            self._end(address, code, reason, self._loop.time())
+        self._unopened.deny(address)
+        self._write(address, hocuspocus.permission_denied(reason))
+
     # -- before a document is open
 
     def _keep(self, address: bytes, content: hocuspocus.Message, message: bytes) -> None:
@@ -190,10 +197,11 @@ class HocuspocusDialect:
     async def _decide(self, address: bytes, auth: hocuspocus.Auth) -> None:
         try:
             async with asyncio.timeout(self._edge.settings.join_timeout_s):
+                since = self._edge.rights.generation
                 admission, room = await self._ask(address, auth)
-            self._open(address, auth, admission, room)
+            self._open(address, auth, admission, room, since)
         except RefusedError as error:
-            self._deny(address, error.detail)
+            self.deny(address, None, error.detail)
         except MalformedError as error:
             self._edge.statistics.malformed += 1
             self._line.close(BAD_MESSAGE, str(error))
@@ -202,9 +210,9 @@ class HocuspocusDialect:
         except FullError as error:
             self._refuse_full(address, str(error))
         except StoreUnavailableError as error:
-            self._line.close(_STORE_AWAY, str(error))
+            self._put_off(address, str(error))
         except TimeoutError:
-            self._line.close(_STORE_AWAY, "the database does not answer; try again")
+            self._put_off(address, "the database does not answer; try again")
         except Exception:  # noqa: BLE001 - whatever it is, the client must be told and its socket must end
             _log.exception("opening a document failed", connection=self._report.connection_id)
             self._line.close(OVERLOADED, "the server failed at this; its log says why")
@@ -229,10 +237,10 @@ class HocuspocusDialect:
             self._authenticate(address, newer)
         self._bound_unopened()
 
-    def _open(self, address: bytes, auth: hocuspocus.Auth, admission: Admission, room: Room) -> None:
+    def _open(self, address: bytes, auth: hocuspocus.Auth, admission: Admission, room: Room, since: int) -> None:
         channel = self._channels.get(address)
         if channel is not None:
-            channel.admit_again(admission)
+            channel.admit_again(admission, since)
             return
         self._deadline.cancel()
         self._report.user_id = self._report.user_id or admission.user_id
@@ -244,19 +252,21 @@ class HocuspocusDialect:
         frames = self._unopened.take(address)
         if self.is_behind:
             channel.fall_behind()
-        channel.enter()
+        channel.enter(since)
         self._line.take_again(frames)
 
-    def _deny(self, address: bytes, reason: str) -> None:
-        if address in self._channels:
-            self._end(address, None, reason, self._loop.time())
-        self._unopened.deny(address)
-        self._write(address, hocuspocus.permission_denied(reason))
+    def _put_off(self, address: bytes, reason: str) -> None:
+        """Have a client come again; one whose document is open stays as it is, and is asked again."""
+        channel = self._channels.get(address)
+        if channel is None:
+            self._line.close(_STORE_AWAY, reason)
+        else:
+            self._edge.rights.ask_again(channel)
 
     def _refuse_full(self, address: bytes, reason: str) -> None:
         """Deny a document that is full for the sake of the others; one that is alone comes again with its socket."""
         if (self._channels.keys() | self._deciding.keys()) - {address}:
-            self._deny(address, reason)
+            self.deny(address, None, reason)
         else:
             self._line.close(_TRY_LATER, reason)
 

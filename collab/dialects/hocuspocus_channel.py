@@ -8,7 +8,7 @@ from typing import Protocol
 
 from collab.dialects.channel import Channel
 from collab.dialects.line import Line
-from collab.dialects.questions import Questions
+from collab.dialects.questions import MAX_OPEN, Questions
 from collab.doorkeeper import Admission
 from collab.edge import OVERLOADED, TOO_LARGE, Edge
 from collab.room import Room
@@ -35,6 +35,9 @@ class Documents(Protocol):
     def give_up(self, address: bytes, code: int, reason: str) -> None:
         """End one document, which the room closed for good."""
 
+    def deny(self, address: bytes, code: int, reason: str) -> None:
+        """End one document, which its client may not read any more."""
+
 
 class HocuspocusChannel(Channel):
     """The room behind one address. `has_version` tells that its provider reads Close."""
@@ -50,7 +53,7 @@ class HocuspocusChannel(Channel):
         *,
         has_version: bool,
     ) -> None:
-        super().__init__(line, edge, room)
+        super().__init__(line, edge, room, admission)
         self.address = address
         self.has_version = has_version
         self.opened_at = self._loop.time()
@@ -91,15 +94,30 @@ class HocuspocusChannel(Channel):
         else:
             self._line.close(code, reason)
 
-    def enter(self) -> None:
-        """Say that the document is open, and join its room."""
+    def expel(self, code: int, reason: str) -> None:
+        """End this document; others on the socket go on, and a further token may be tried."""
+        self.end()
+        if self._leaves_at is None:
+            self._documents.deny(self.address, code, reason)
+
+    def ask_for_token(self) -> None:
+        """Ask for a newer token, which providers from 3 on send at once."""
+        self._write(hocuspocus.ASK_TOKEN)
+
+    def tell_rights(self) -> None:
+        """Tell the scope anew, which providers keep as `authorizedScope`."""
         self._write(hocuspocus.authenticated(read_only=self._session.read_only))
-        super().enter()
+
+    def enter(self, since: int) -> None:
+        """Say that the document is open, and join its room."""
+        self.tell_rights()
+        super().enter(since)
         self.room.announcements.tell_missed(self._session)
 
     def take_step1(self, message: sync.Step1) -> None:
         """Ask the same of the client, whose answer it counts on, then answer; all at once later if it is behind."""
         self.room.answer_step1(self._session, message.state_vector, self._ask_back_in_time)
+        self._refused = 0  # it counts anew
 
     def _ask_back_in_time(self) -> None:
         if isinstance(self._session.reading, Behind):
@@ -115,8 +133,17 @@ class HocuspocusChannel(Channel):
             self._questions.answer()
         if is_counted_on and is_allowed:
             self.acknowledge(hocuspocus.SAVED)
+            self._make_up_for_refused(message)
         elif is_counted_on:
+            self._refused += 1
             self._write(hocuspocus.NOT_SAVED)
+
+    def _make_up_for_refused(self, message: sync.Update) -> None:
+        """Give what was refused, and came again in an answer, the statuses that the provider still counts on."""
+        if message.is_answer and not self._session.read_only:
+            refused, self._refused = min(self._refused, MAX_OPEN), 0
+            for _ in range(refused):
+                self.acknowledge(hocuspocus.SAVED)
 
     def relay(self, message: hocuspocus.Stateless) -> None:
         """Tell all other sessions of this dialect; people who may only read tell nothing."""
@@ -142,18 +169,6 @@ class HocuspocusChannel(Channel):
         """
         if not self.has_version:
             self._questions.doubt()
-
-    def admit_again(self, admission: Admission) -> None:
-        """Go on with the rights that a further token gives."""
-        session = self._session
-        session.principal = admission.principal
-        if session.read_only != admission.read_only:
-            # Readers and writers are sent changes at different times; one difference leaves no gap between the two.
-            was_behind = isinstance(session.reading, Behind)
-            self.fall_behind()
-            session.read_only = admission.read_only
-            if not was_behind:
-                self.catch_up()
 
     def _catch_up(self) -> None:
         if not self._documents.is_behind:  # as it may be again by the time the document is sound

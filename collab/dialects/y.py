@@ -1,6 +1,6 @@
-"""The y-websocket dialect: one graph a socket, named by its address, and message 102.
+"""The y-websocket dialect: one graph a socket, named by its address, and messages 102 and 103.
 
-Source: y-websocket/src/y-websocket.js; message 102 is ours.
+Source: y-websocket/src/y-websocket.js; messages 102 and 103 are ours.
 """
 
 from collections.abc import Hashable, Iterator
@@ -9,6 +9,7 @@ from websockets.http11 import Request
 
 from collab.dialects.channel import Channel
 from collab.dialects.line import Line
+from collab.dialects.tokens import Tokens
 from collab.doorkeeper import Admission
 from collab.edge import ConnectionReport, Edge
 from collab.room import Room
@@ -17,6 +18,7 @@ from collab.wire import sync
 from collab.wire.frames import Outbound
 
 _HEARTBEAT = sync.awareness(b"\x00").frame
+_SHORT_BYTES = 64
 _DENIED = sync.permission_denied("you may read this graph, not change it")
 
 
@@ -24,6 +26,8 @@ class YDialect:
     """One socket's graph. A `collab.dialects.line.Dialect`."""
 
     _channel: "YChannel"
+    _tokens: Tokens
+    _since: int
 
     def __init__(self, line: Line, edge: Edge, report: ConnectionReport) -> None:
         self._line = line
@@ -32,6 +36,7 @@ class YDialect:
 
     async def admit(self, request: Request) -> None:
         """Ask the doorkeeper, and open the graph's room."""
+        self._since = self._edge.rights.generation
         admission = await self._edge.doorkeeper.admit(request, self._report.peer)
         room = await self._edge.hub.open_for_session(admission.graph_id)
         self._channel = YChannel(self._line, self._edge, room, admission, self._report.connection_id)
@@ -40,7 +45,8 @@ class YDialect:
 
     def enter(self) -> None:
         """Join the room."""
-        self._channel.enter()
+        self._channel.enter(self._since)
+        self._tokens = Tokens(self._channel, self._edge)
 
     def receive(self, message: bytes) -> Iterator[None]:
         """Take the messages of one frame, pausing between any two."""
@@ -49,7 +55,10 @@ class YDialect:
             if not is_first:
                 yield
             is_first = False
-            self._channel.receive(one)
+            if isinstance(one, sync.Token):
+                self._tokens.hear(one.token)
+            else:
+                self._channel.receive(one)
 
     def topic(self, _message: bytes) -> Hashable:
         """Return the socket's graph."""
@@ -69,6 +78,7 @@ class YDialect:
 
     def leave(self, now: float) -> None:
         """Leave the room."""
+        self._tokens.end()
         self._channel.leave(now)
 
 
@@ -76,22 +86,23 @@ class YChannel(Channel):
     """The room behind one socket."""
 
     def __init__(self, line: Line, edge: Edge, room: Room, admission: Admission, session_id: str) -> None:
-        super().__init__(line, edge, room)
+        super().__init__(line, edge, room, admission)
         self._session = Session(session_id, admission.principal, admission.read_only, self)
-        self._was_refused = False
+        self._asked_while_refused: Outbound | None = None
+        self._is_holding = False
 
     @property
     def session(self) -> Session:
         """The only session of this socket."""
         return self._session
 
-    def enter(self) -> None:
+    def enter(self, since: int) -> None:
         """Join the room, ask for what the client has, then tell who is present.
 
         In this order: what comes straight after the client's own Step1 counts as its greeting, and it repeats at
         once what it is told of others.
         """
-        super().enter()
+        super().enter(since)
         self.room.ask(self._session)
         self.room.announcements.tell_missed(self._session)
 
@@ -105,13 +116,43 @@ class YChannel(Channel):
         self.end()
         self._line.close(code, reason)
 
+    def expel(self, code: int, reason: str) -> None:
+        """Close the socket."""
+        self.close(code, reason)
+
+    def ask_for_token(self) -> None:
+        """Clients of this dialect bring a newer token by themselves."""
+
+    def tell_rights(self) -> None:
+        """Say nothing: clients of this dialect are told when an update is refused, and know no other word for it."""
+
     def take_update(self, message: sync.Update) -> None:
         """Apply an update, or tell that it was refused."""
         if not self.apply(message.update):
-            self._was_refused = True
+            self._refused += 1
             self.send(_DENIED)
+        elif self._refused and message.is_answer and not self._session.read_only:
+            self._hold()
+            self._refused, self._is_holding = 0, False  # what was refused before came again
+            self.room.let_acknowledgements_go(self._session)
 
     def acknowledge(self, answer: Outbound) -> None:
-        """Echo a message 102; never after an update was refused, since it would tell that all is saved."""
-        if not self._was_refused:
-            super().acknowledge(answer)
+        """Echo a message 102; not while an update is refused, since it would tell that all is saved.
+
+        Of those that came while one may only read, the last one is echoed once what was refused is taken after all.
+        """
+        if self._refused and self._session.read_only:
+            self._asked_while_refused = answer if len(answer.frame) <= _SHORT_BYTES else None
+            return
+        if self._refused:
+            self._hold()
+        super().acknowledge(answer)
+
+    def _hold(self) -> None:
+        """Let no acknowledgement go before what was refused has come again."""
+        if not self._is_holding:
+            self._is_holding = True
+            self.room.hold_acknowledgements(self._session)
+        asked, self._asked_while_refused = self._asked_while_refused, None
+        if asked is not None:
+            super().acknowledge(asked)

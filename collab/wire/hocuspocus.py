@@ -23,6 +23,9 @@ PING = binary_frame(b"\x09")
 """The frame that a client which sent a version answers with PONG."""
 PONG = b"\x0a"
 
+ASK_TOKEN = Outbound(bytes((AUTH, TOKEN)))
+"""Ask for a newer token, as Hocuspocus's own server does; providers before 3 take no notice (`readAuthMessage`)."""
+
 SAVED = Outbound(bytes((SYNC_STATUS, 1)))
 """Tell that a change is committed. As lib0's `readVarInt` reads it, though it is written by `writeVarUint`."""
 NOT_SAVED = Outbound(bytes((SYNC_STATUS, 0)))

@@ -1,4 +1,4 @@
-"""The y-websocket dialect: messages of y-protocols, and message 102 of ours.
+"""The y-websocket dialect: messages of y-protocols, and messages 102 and 103 of ours.
 
 One frame is one message, as clients before y-websocket 4 read it; several messages in one
 inbound frame are accepted. Source: y-protocols/sync.js, awareness.js, auth.js,
@@ -12,8 +12,10 @@ from collab.wire.errors import MalformedError
 from collab.wire.frames import Outbound
 from collab.wire.varuint import prefixed, read_bytes, read_varuint
 
-SYNC, AWARENESS, AUTH, QUERY_AWARENESS, ACKNOWLEDGE = 0, 1, 2, 3, 102
+SYNC, AWARENESS, AUTH, QUERY_AWARENESS, ACKNOWLEDGE, TOKEN = 0, 1, 2, 3, 102, 103
 STEP1, STEP2, UPDATE = 0, 1, 2
+MAX_TOKEN_BYTES = 64 * 1024
+"""The longest token."""
 _ACKNOWLEDGE_PREFIX = bytes((ACKNOWLEDGE,))
 
 
@@ -52,10 +54,17 @@ class Acknowledge:
     frame: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """The client goes on with this token."""
+
+    token: str
+
+
 Message = Step1 | Update | Awareness | QueryAwareness | Acknowledge
 
 
-def messages(frame: bytes) -> Iterator[Message]:
+def messages(frame: bytes) -> Iterator[Message | Token]:
     """Yield the messages of one inbound frame, in order.
 
     Raises MalformedError at the first byte that is none. Message types that are not known are
@@ -74,6 +83,9 @@ def messages(frame: bytes) -> Iterator[Message]:
                 yield Awareness(content)
             elif kind == QUERY_AWARENESS:
                 yield QueryAwareness()
+            elif kind == TOKEN:
+                content, position = read_bytes(frame, position)
+                yield _token(content)
             elif kind == ACKNOWLEDGE:
                 yield Acknowledge(_ACKNOWLEDGE_PREFIX + frame[position:])
                 return
@@ -81,6 +93,15 @@ def messages(frame: bytes) -> Iterator[Message]:
                 return
     except IndexError:
         raise MalformedError("the message ends early") from None
+
+
+def _token(content: bytes) -> Token:
+    if len(content) > MAX_TOKEN_BYTES:
+        raise MalformedError(f"a token has at most {MAX_TOKEN_BYTES} bytes")
+    try:
+        return Token(content.decode())
+    except UnicodeDecodeError:
+        raise MalformedError("a token is text in UTF-8") from None
 
 
 def sync_message(step: int, content: bytes) -> Step1 | Update:
@@ -115,3 +136,8 @@ def awareness(content: bytes) -> Outbound:
 def permission_denied(reason: str) -> Outbound:
     """Tell that a change was refused (y-protocols/auth.js `writePermissionDenied`)."""
     return Outbound(b"\x02\x00" + prefixed(reason.encode()))
+
+
+def token_answer(refusal: str) -> Outbound:
+    """Answer a token: with nothing if it was taken, else with why not."""
+    return Outbound(bytes((TOKEN,)) + prefixed(refusal.encode()))

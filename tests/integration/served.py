@@ -28,7 +28,7 @@ ADD_VIEWER = "INSERT INTO group_memberships (group_id, user_id, role) VALUES ($1
 async def by_token(visitor: Visitor, token: str | None) -> Principal:
     if token not in PEOPLE:
         raise UnauthenticatedError
-    return Principal(PEOPLE[token], token, "person", Credential("token"))
+    return Principal(PEOPLE[token], token, "person", Credential("backend"))
 
 
 @dataclass(frozen=True)

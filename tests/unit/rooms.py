@@ -172,17 +172,17 @@ class Client:
     def ask_saved(self, token: bytes) -> None:
         self.room.acknowledge(self.session, Outbound(b"\x66" + token))
 
-    def read(self) -> list[sync.Message]:
+    def read(self) -> list[sync.Message | sync.Token]:
         """Read all that arrived, answer Step1 and return the messages."""
         frames, self.inbox = self.inbox, []
-        messages: list[sync.Message] = []
+        messages: list[sync.Message | sync.Token] = []
         for frame in frames:
             for message in sync.messages(frame):
                 self._take(message)
                 messages.append(message)
         return messages
 
-    def _take(self, message: sync.Message) -> None:
+    def _take(self, message: sync.Message | sync.Token) -> None:
         if isinstance(message, sync.Update):
             self.doc.apply_update(message.update)
             self._outgoing.clear()

@@ -1,4 +1,4 @@
-"""QUAR-8, HOC-10: what a channel holds while the document of its room is made anew, and what becomes of it."""
+"""QUAR-8, HOC-10, RIGHTS-10: what a channel holds while its room's document is made anew, and what becomes of it."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -13,6 +13,7 @@ from collab.document import LiveDocument, PoisonedDocumentError
 from collab.doorkeeper import Admission
 from collab.edge import Edge, EdgeSettings
 from collab.reading import Reading
+from collab.rights import OpenRights
 from collab.session import Behind, Session
 from collab.wire import hocuspocus, sync
 from collab.wire.errors import MalformedError
@@ -65,6 +66,9 @@ class Socket:
     def sessions(self) -> Iterable[Session]:
         return [self.channel.session]
 
+    def deny(self, address: bytes, code: int, reason: str) -> None:
+        self.give_up(address, code, reason)
+
     def give_up(self, address: bytes, code: int, reason: str) -> None:
         self.given_up.append(code)
         self.written.clear()
@@ -76,10 +80,13 @@ class Socket:
 
 def open_document(scene: Scene) -> Socket:
     socket = Socket()
-    edge = cast("Edge", SimpleNamespace(hub=scene.hub, settings=EdgeSettings(), new_id=lambda: "on a socket"))
+    edge = cast(
+        "Edge",
+        SimpleNamespace(hub=scene.hub, settings=EdgeSettings(), new_id=lambda: "on a socket", rights=OpenRights()),
+    )
     admission = Admission(GRAPH, PERSON, read_only=False)
     socket.channel = HocuspocusChannel(socket, edge, socket, scene.room, ADDRESS, admission, has_version=True)
-    socket.channel.enter()
+    socket.channel.enter(since=0)
     return socket
 
 
@@ -183,3 +190,47 @@ async def test_ROOM_8_nobody_catches_up_with_a_document_that_is_given_up(monkeyp
     fail(monkeypatch, times=100_000)
     socket.channel.catch_up()
     assert socket.written == []
+
+
+async def test_RIGHTS_10_what_is_held_is_refused_if_its_author_may_only_read_by_then() -> None:
+    scene = await Scene().begin()
+    socket = open_document(scene)
+    socket.channel.receive(sync.Update(write(scene.author, "taken")))
+    scene.hub.poisoned(scene.room, PoisonedDocumentError(None, "test"))
+    socket.channel.receive(sync.Update(write(scene.author, "held")))
+    socket.channel.admit_again(Admission(GRAPH, PERSON, read_only=True), since=0)
+    await scene.calm()
+    assert scene.live() == {"taken": "x"}
+    assert any(frame.endswith(hocuspocus.NOT_SAVED.payload) for frame in socket.written)
+    socket.channel.admit_again(Admission(GRAPH, PERSON, read_only=False), since=0)
+    assert b"graph\x00\x00" in socket.written[-1], "asked for what was refused"
+
+
+async def test_RIGHTS_10_nothing_that_is_held_is_taken_of_one_whose_rights_are_gone() -> None:
+    scene = await Scene().begin()
+    socket, gone = open_document(scene), open_document(scene)
+    scene.hub.poisoned(scene.room, PoisonedDocumentError(None, "test"))
+    for one in (socket, gone):
+        one.channel.receive(sync.Update(write(scene.author, "held")))
+    gone.channel.leave(0.0)
+    for one in (socket, gone):
+        one.channel.expel(4403, "test")
+    await scene.calm()
+    assert (socket.given_up, gone.given_up) == ([4403], [])
+    assert scene.live() == {}
+    assert scene.room.sessions.isdisjoint({socket.channel.session, gone.channel.session})
+
+
+async def test_RIGHTS_10_one_that_is_behind_gets_all_it_missed_whatever_it_may_by_then() -> None:
+    scene = await Scene().begin()
+    socket = open_document(scene)
+    socket.channel.receive(sync.Step1(b"\x00"))
+    socket.channel.fall_behind()
+    update = write(scene.writer, "missed")
+    scene.writer.push(update)
+    socket.channel.admit_again(Admission(GRAPH, PERSON, read_only=True), since=0)
+    await scene.calm()
+    assert isinstance(socket.channel.session.reading, Behind)
+    socket.channel.catch_up()
+    await scene.calm()
+    assert any(update[3:-1] in frame for frame in socket.written)

@@ -53,6 +53,9 @@ class Doors:
     async def admit(self, request: Request, peer: str) -> Admission:
         raise NotImplementedError
 
+    async def admit_again(self, admission: Admission, token: str) -> Admission:
+        raise NotImplementedError
+
     async def admit_document(self, visitor: Visitor, name: str, token: str) -> Admission:
         self.asked.append(name)
         self.asking += 1

@@ -1,0 +1,115 @@
+"""Rights that are in use: what changes them is told by PostgreSQL, and looked up again for many at a time."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from persistence.database import Database
+from persistence.errors import StoreError
+from persistence.ports import Claim, RightsNotice, Verdict
+
+_log = structlog.get_logger("layercake.rights")
+
+_CHANNEL = "layercake_rights"
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 1.0
+_CHECK_EVERY_S = 2.0
+_ANSWERS_WITHIN_S = 5.0
+
+NAME = "SELECT set_config('application_name', 'layercake rights', false)"
+ARE_YOU_THERE = "SELECT 1"
+
+
+class RightsNotices:
+    """Hears of every change of rights in the database, whichever process makes it, on a connection of its own."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.is_listening = False
+        """Whether notices arrive, as far as anybody has noticed."""
+
+    async def run(self, changed: Callable[[RightsNotice | None], None]) -> None:
+        """Call `changed` with every notice until cancelled, and with None whenever some may have been missed."""
+        wait_s = _FIRST_WAIT_S
+        while True:
+            try:
+                await self._listen(changed)
+            except (StoreError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+                _log.warning("changes of rights are not heard of", error=f"{type(error).__name__}: {error}")
+            wait_s = _FIRST_WAIT_S if self.is_listening else min(wait_s * 2, _LONGEST_WAIT_S)
+            self.is_listening = False
+            await asyncio.sleep(wait_s)
+
+    async def _listen(self, changed: Callable[[RightsNotice | None], None]) -> None:
+        """Listen until the connection is lost."""
+        connection = await self._database.connect_log()
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda _: lost.set())
+        try:
+            await connection.execute(NAME)
+            await connection.add_listener(_CHANNEL, lambda *arguments: changed(_notice(arguments)))
+            self.is_listening = True
+            changed(None)
+            while not lost.is_set():
+                await _wait(lost, _CHECK_EVERY_S)
+                await connection.execute(ARE_YOU_THERE, timeout=_ANSWERS_WITHIN_S)
+        finally:
+            connection.terminate()
+
+
+class StoredRights:
+    """A `persistence.ports.RightsStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    LOOK_UP = """
+        SELECT
+            CASE c.kind
+                WHEN 'open' THEN true
+                WHEN 'session' THEN u.is_active AND NOT s.revoked AND s.expires_at > now()
+                WHEN 'token' THEN u.is_active AND t.revoked_at IS NULL AND t.id IS NOT NULL
+                WHEN 'share' THEN l.revoked_at IS NULL AND l.id IS NOT NULL
+                ELSE u.is_active
+            END IS TRUE AS is_valid,
+            CASE c.kind
+                WHEN 'session' THEN s.access_expires_at
+                WHEN 'token' THEN t.expires_at
+                WHEN 'share' THEN l.expires_at
+            END AS expires_at,
+            graph_is_there(c.graph_id) AS is_there,
+            coalesce(c.granted_role, CASE c.kind
+                WHEN 'open' THEN 'admin'
+                WHEN 'share' THEN l.role
+                ELSE role_of_user_in_graph(c.user_id, c.graph_id)
+            END) AS role
+        FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::text[]) WITH ORDINALITY
+            AS c (user_id, graph_id, kind, credential_id, granted_role, number)
+        LEFT JOIN users u ON u.id = c.user_id
+        LEFT JOIN sessions s ON c.kind = 'session' AND s.id = c.credential_id AND s.user_id = c.user_id
+        LEFT JOIN personal_access_tokens t ON c.kind = 'token' AND t.id = c.credential_id AND t.user_id = c.user_id
+        LEFT JOIN share_links l ON c.kind = 'share' AND l.id = c.credential_id AND l.graph_id = c.graph_id
+        ORDER BY c.number
+    """
+
+    async def look_up(self, claims: Sequence[Claim]) -> Sequence[Verdict]:
+        """Return a verdict for each claim, in order, as of one moment. Raises StoreError."""
+        async with self._database.service() as connection:
+            rows = await connection.fetch(self.LOOK_UP, *map(list, zip(*claims, strict=True)))
+        return [Verdict(*row) for row in rows]
+
+
+def _notice(arguments: Sequence[Any]) -> RightsNotice:
+    kind, _, changed_id = arguments[-1].partition(":")
+    return RightsNotice(kind, UUID(changed_id))
+
+
+async def _wait(event: asyncio.Event, timeout_s: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        pass
