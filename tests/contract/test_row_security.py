@@ -200,9 +200,7 @@ async def written(connection: asyncpg.Connection, statement: str, *arguments: An
         return set()
 
 
-async def test_ISO_4_the_same_statements_do_reach_rows_of_ones_own(
-    owner: asyncpg.Connection, there: TwoGroups
-) -> None:
+async def test_ISO_4_the_same_statements_do_reach_rows_of_ones_own(owner: asyncpg.Connection, there: TwoGroups) -> None:
     """ISO-4: else the test above would prove nothing."""
     changed = set()
     for table in await tables(owner):
@@ -345,9 +343,7 @@ async def test_ISO_6_an_admin_of_the_installation_sees_people_and_no_graphs(
     assert there.theirs.rows["groups"].keys() <= found["groups"]
 
 
-async def test_ISO_6_a_graph_is_shown_and_hidden_again_by_its_role(
-    owner: asyncpg.Connection, there: TwoGroups
-) -> None:
+async def test_ISO_6_a_graph_is_shown_and_hidden_again_by_its_role(owner: asyncpg.Connection, there: TwoGroups) -> None:
     """ISO-6: the role in the graph comes before that in the group, but admins of the group stay what they are."""
     graph, people = there.mine.graph, there.mine.people
     for name, role, found in (
@@ -369,9 +365,7 @@ async def test_ISO_6_a_graph_is_shown_and_hidden_again_by_its_role(
 
 
 @pytest.mark.parametrize("column", ["password_hash", "verification_token_hash", "metadata", "*"])
-async def test_ISO_7_hashes_of_passwords_are_not_read(
-    owner: asyncpg.Connection, there: TwoGroups, column: str
-) -> None:
+async def test_ISO_7_hashes_of_passwords_are_not_read(owner: asyncpg.Connection, there: TwoGroups, column: str) -> None:
     """ISO-7: not one's own either."""
     for caller in (there.mine.caller("admin"), Caller(there.chief), Caller(ANONYMOUS_USER_ID, is_everywhere=True)):
         async with acting(owner, caller):

@@ -1,7 +1,7 @@
 """Requests for every route of a server, made from its OpenAPI description."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -70,11 +70,10 @@ class Route:
         assert not unknown, f"{self}: the crawl cannot fill {unknown}; add them to ROWS"
         return [name for name in (*parameters, *self._body_schema().get("properties", {})) if name in ROWS]
 
-    def choices(self, mine: Group, other: Mapping[str, Id]) -> Iterator[dict[str, Id]]:
-        """Yield ids for it: all from `other`, and for each parameter `other`'s with the rest mine."""
-        own = ids_of(mine)
-        for names in {tuple(self.ids), *((name,) for name in self.ids)}:
-            yield own | {name: other[name] for name in names}
+    @property
+    def choices(self) -> set[tuple[str, ...]]:
+        """The ids that are another's at a time: all of them, and each alone while the rest are mine."""
+        return {tuple(self.ids), *((name,) for name in self.ids)}
 
     async def ask(self, client: httpx.AsyncClient, ids: Mapping[str, Id]) -> Answer:
         """Make the request and return the answer."""
@@ -124,9 +123,7 @@ class Route:
         if schema.get("type") == "object":
             required = {*schema.get("required", ()), *(schema.get("properties", {}).keys() & ids.keys())}
             properties = schema.get("properties", {})
-            return {
-                name: ids[name].value if name in ids else self._example(properties[name], ids) for name in required
-            }
+            return {name: ids[name].value if name in ids else self._example(properties[name], ids) for name in required}
         if schema.get("type") == "array":
             return [self._example(schema["items"], ids)]
         return {
@@ -155,9 +152,7 @@ def _without(answer: httpx.Response, ids: list[Id]) -> Answer:
             text = text.replace(one.value, f"{{{one.name}}}")
         return text
 
-    headers = {
-        name: blank(value) for name, value in answer.headers.items() if name.lower() not in UNCOMPARED_HEADERS
-    }
+    headers = {name: blank(value) for name, value in answer.headers.items() if name.lower() not in UNCOMPARED_HEADERS}
     return Answer(answer.status_code, headers, blank(answer.content.decode(errors="backslashreplace")))
 
 

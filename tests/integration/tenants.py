@@ -76,7 +76,7 @@ async def two_tenants(database: Database, database_url: str, **settings: Any) ->
     known |= {f"theirs:{name}": one for name, one in principals(groups.theirs).items()}
     known["chief"] = Principal(groups.chief, "chief", "person", Credential("session"), is_admin=True)
 
-    async def by_token(visitor: Visitor, token: str | None) -> Principal:  # noqa: ARG001
+    async def by_token(visitor: Visitor, token: str | None) -> Principal:
         if token not in known:
             raise UnauthenticatedError
         return known[token]
