@@ -1,4 +1,4 @@
-"""The whole of `auth.policy.may`: the expected table is written out by hand, every combination is asked (SPEC.md, ISO-8)."""
+"""All of `auth.policy.may`: the expected table is written by hand, every combination is asked (SPEC.md, ISO-8)."""
 
 from collections import Counter
 from itertools import product
