@@ -95,11 +95,8 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
         decisions=max(1, settings.database_pool_size // 2),
         join_timeout_s=settings.load_timeout_s + settings.database_timeout_s,
     )
-    visitors, origins, rights = (
-        Visitors(settings.trusted_proxies, settings.is_secure),
-        _origins(settings),
-        _rights(settings, database, node),
-    )
+    visitors, origins = Visitors(settings.trusted_proxies, settings.is_secure), _origins(settings)
+    rights = _rights(settings, database, node)
     door = Door(authenticate, rows, visitors, origins, refusals)
     edge = Edge(node.hub, door, lambda: str(new_id()), _tell_end, _tell_document_end, edge_settings, rights=rights.open)
 
