@@ -9,7 +9,7 @@ STAMPS := .make
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup run test soak bench bench-large bench-many bench-presence bench-fairness bench-stalled bench-idle crash-table \
+.PHONY: help setup run test soak bench bench-large bench-many bench-presence bench-fairness bench-stalled bench-idle bench-sign-in crash-table \
 	check page-check format clean
 .DEFAULT_GOAL := help
 
@@ -58,6 +58,9 @@ bench-stalled: $(STAMPS)/bench ## measure what a client that stops reading costs
 
 bench-idle: $(STAMPS)/bench ## measure what thousands of idle sockets cost
 	@$(BIN)/python -m bench.idle
+
+bench-sign-in: $(STAMPS)/test ## measure live editing while 50 people sign in at once
+	@$(BIN)/python -m bench.sign_in
 
 crash-table: $(STAMPS)/bench ## kill servers with -9 and count lost edits, for docs/reliability.md (12 minutes)
 	@$(BIN)/python -m bench.crash_table

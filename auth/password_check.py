@@ -1,10 +1,11 @@
 """Whether a password is right, however many are tried."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from auth.clients import Client
-from auth.errors import ThrottledError, UnknownPersonError
+from auth.errors import PasswordsBusyError, ThrottledError, UnknownPersonError
 from auth.keys import Keys
 from auth.passwords import Passwords
 from auth.ports import Clock, PasswordStore, ThrottleStore
@@ -55,7 +56,8 @@ class PasswordCheck:
     async def _rehash(self, account: Account, password: str) -> None:
         assert account.password_hash is not None, "a password was right"
         if self._passwords.needs_rehash(account.password_hash):
-            await self._accounts.rehash(account, await self._passwords.hash(password))
+            with suppress(PasswordsBusyError):  # then at another sign-in
+                await self._accounts.rehash(account, await self._passwords.hash(password))
 
     async def _tell_refusal(self, account: Account | None, reason: str, client: Client) -> None:
         if account is None and reason == "wrong_password":

@@ -11,7 +11,7 @@ from persistence.people_records import AuditEntry, NewSession, Rotation, Session
 from persistence.records import Caller
 
 MAX_SESSIONS = 200
-"""Of one person; those used longest ago end when another one begins."""
+"""Of one person; those that were ended, then those used longest ago, are forgotten when another one begins."""
 
 KEPT_AFTER_END = timedelta(days=90)
 """How long an expired session is kept: the addresses of a person's sessions are those they are known at."""
@@ -31,7 +31,7 @@ class Sessions:
     NOTE_SIGN_IN = "UPDATE users SET last_login_at = $2 WHERE id = $1"
     FORGET = """
         DELETE FROM sessions WHERE user_id = $1 AND (expires_at < $2 OR id IN (
-            SELECT id FROM sessions WHERE user_id = $1 ORDER BY last_used_at DESC, id DESC OFFSET $3
+            SELECT id FROM sessions WHERE user_id = $1 ORDER BY revoked, last_used_at DESC, id DESC OFFSET $3
         ))
     """
 

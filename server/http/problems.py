@@ -175,11 +175,15 @@ def _too_many_tokens(error: TooManyTokensError) -> Response:
 
 
 def _throttled(error: ThrottledError) -> Response:
-    return problem(429, "too_many_requests", str(error), {"Retry-After": str(math.ceil(error.retry_after_s))})
+    return problem(429, "too_many_requests", str(error), _retry_after(error.retry_after_s))
 
 
 def _passwords_busy(error: PasswordsBusyError) -> Response:
-    return problem(503, "busy", str(error), {"Retry-After": str(math.ceil(error.retry_after_s))})
+    return problem(503, "busy", str(error), _retry_after(error.retry_after_s))
+
+
+def _retry_after(wait_s: float) -> dict[str, str]:
+    return {"Retry-After": str(max(1, math.ceil(round(wait_s, 3))))}
 
 
 def _conflict(error: ConflictError) -> Response:
