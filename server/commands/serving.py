@@ -156,7 +156,8 @@ def _announced(settings: Settings, port: int, owners_token: str | None) -> Itera
         yield
         return
     file = address_file(settings.data_dir)
-    file.write_text(address)
+    # A certificate is for the name that people use.
+    file.write_text(address if settings.tls_certificate is None else settings.public_url or address)
     try:
         yield
     finally:
