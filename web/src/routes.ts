@@ -11,24 +11,24 @@ export type Route =
 
 const PATH = /^\/([a-z]+)(?:\/([^/]+))?$/;
 
-const ALONE: Record<string, Route> = {
-  account: { page: "account" },
-  users: { page: "users" },
-};
+const ALONE = new Map<string, Route>([
+  ["account", { page: "account" }],
+  ["users", { page: "users" }],
+]);
 
-const WITH: Record<string, (named: string) => Route> = {
-  graphs: (graphId) => ({ page: "graph", graphId }),
-  groups: (groupId) => ({ page: "group", groupId }),
-  invitation: (token) => ({ page: "invitation", token }),
-  share: (token) => ({ page: "share", token }),
-};
+const WITH = new Map<string, (named: string) => Route>([
+  ["graphs", (graphId) => ({ page: "graph", graphId })],
+  ["groups", (groupId) => ({ page: "group", groupId })],
+  ["invitation", (token) => ({ page: "invitation", token })],
+  ["share", (token) => ({ page: "share", token })],
+]);
 
 /** Read a location hash such as `#/graphs/0198…`; an empty one is home. */
 export function parseRoute(hash: string): Route {
   const path = hash.replace(/^#/, "");
   if (path === "" || path === "/") return { page: "home" };
   const [, page = "", named] = PATH.exec(path) ?? [];
-  const route = named === undefined ? ALONE[page] : WITH[page]?.(decoded(named));
+  const route = named === undefined ? ALONE.get(page) : WITH.get(page)?.(decoded(named));
   return route ?? { page: "unknown" };
 }
 

@@ -22,9 +22,10 @@ export interface Me {
   graph: { id: string; role: Role } | null;
 }
 
-/** How long what was granted lasts; the tokens themselves are in cookies that no script reads. */
+/** The tokens themselves are in cookies that no script reads. */
 export interface Granted {
-  expires_in: number;
+  /** For how many seconds; absent where who was signed in stays so. */
+  expires_in?: number;
 }
 
 export interface Session {

@@ -1,5 +1,6 @@
 /** Projects and graphs, as far as this page uses them. */
 import { request } from "./request";
+import { ProblemError } from "./send";
 
 /** What somebody is in a group, a project or a graph, from most to least. */
 export type Role = "admin" | "member" | "viewer";
@@ -28,6 +29,7 @@ export interface Graph {
 /** What of `GET /api/graphs/{id}` is used here; the rest comes live. */
 export interface GraphHead {
   id: string;
+  project_id: string;
   name: string;
   role: Role;
 }
@@ -67,6 +69,23 @@ export function createGraph(projectId: string, name: string): Promise<Graph> {
 export function getGraph(graphId: string, signal: AbortSignal, token?: string): Promise<GraphHead> {
   const path = `/api/graphs/${encodeURIComponent(graphId)}`;
   return request(path, { signal, ...(token !== undefined && { token }) });
+}
+
+/**
+ * What who is signed in is in a graph now, null if nothing. The lists are asked since they leave the content
+ * out, however large the graph is.
+ */
+export async function getRole(graph: GraphHead, signal: AbortSignal): Promise<Role | null> {
+  const [ofProject, shared] = await Promise.all([
+    listGraphs(graph.project_id, signal).catch(noneIfUnknown),
+    listSharedGraphs(signal),
+  ]);
+  return [...ofProject, ...shared].find(({ id }) => id === graph.id)?.role ?? null;
+}
+
+function noneIfUnknown(error: unknown): Graph[] {
+  if (error instanceof ProblemError && error.status === 404) return [];
+  throw error;
 }
 
 function graphsOf(projectId: string): string {

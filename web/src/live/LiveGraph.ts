@@ -3,7 +3,7 @@ import * as decoding from "lib0/decoding";
 import { messageYjsSyncStep1 } from "y-protocols/sync";
 import { messageAuth, messageSync, WebsocketProvider } from "y-websocket";
 import * as Y from "yjs";
-import { getGraph, type Role } from "../api/catalogue";
+import { type GraphHead, getGraph, getRole, type Role } from "../api/catalogue";
 import { ProblemError } from "../api/send";
 import { EMPTY_SCENE, followScene, type Scene } from "../graph/scene";
 import type { Identity } from "../identity";
@@ -14,16 +14,15 @@ import { Store } from "../store";
 import { type Access, tokenOf } from "./access";
 import { DURABLE, decodeReceipt, encodeReceipt } from "./durable";
 import { type Person, peopleIn } from "./presence";
-import { Rights } from "./Rights";
+import { keepLooking, Rights } from "./Rights";
 import { followTitle } from "./title";
 
 const UNAUTHENTICATED = 4401;
 
 export interface Opening {
-  graphId: string;
+  /** As it was when the page was opened. */
+  graph: GraphHead;
   access: Access;
-  /** What one was in the graph when the page was opened. */
-  role: Role;
 }
 
 export class LiveGraph {
@@ -46,19 +45,26 @@ export class LiveGraph {
   constructor(opening: Opening, syncUrl: string, identity: Identity) {
     this.#opening = opening;
     const token = tokenOf(opening.access);
-    this.#provider = new WebsocketProvider(syncUrl, encodeURIComponent(opening.graphId), this.doc, {
-      connect: false,
-      params: token === undefined ? {} : { token },
-      disableBc: true, // edits of another tab would show here before anyone could call them saved
-    });
-    this.rights = new Rights(opening.role, {
-      look: () => getGraph(opening.graphId, this.#closing.signal, token),
-      lost: (refusal) => this.#lost(refusal.status),
+    this.#provider = new WebsocketProvider(
+      syncUrl,
+      encodeURIComponent(opening.graph.id),
+      this.doc,
+      {
+        connect: false,
+        params: token === undefined ? {} : { token },
+        disableBc: true, // edits of another tab would show here before anyone could call them saved
+      },
+    );
+    this.rights = new Rights(opening.graph.role, {
+      look: () => this.#look(),
+      lost: (status) => this.#lost(status),
       raised: () => this.#again(),
+      now: Date.now,
     });
     this.#unfollow = [
       followScene(this.doc, requestAnimationFrame, this.scene.set.bind(this.scene)),
       followTitle(this.doc, this.title.set.bind(this.title)),
+      opening.access.by === "session" ? keepLooking(this.rights) : () => {},
     ];
     this.#listen();
     this.setIdentity(identity);
@@ -81,7 +87,6 @@ export class LiveGraph {
 
   close(): void {
     this.#closing.abort();
-    this.rights.close();
     for (const stop of this.#unfollow) stop();
     this.#provider.awareness.destroy();
     this.#provider.destroy();
@@ -159,8 +164,15 @@ export class LiveGraph {
     this.#provider.connect();
   }
 
+  async #look(): Promise<Role | null> {
+    const { graph, access } = this.#opening;
+    if (access.by === "session") return getRole(graph, this.#closing.signal);
+    return (await getGraph(graph.id, this.#closing.signal, tokenOf(access))).role;
+  }
+
   /** A new connection sends what the server lacks, refused edits too. */
   #again(): void {
+    if (!this.saved.get().readOnly) return;
     this.#provider.disconnect();
     this.#provider.connect();
   }

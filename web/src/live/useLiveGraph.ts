@@ -17,7 +17,7 @@ export function useLiveGraph(opening: Opening, identity: Identity): LiveGraph | 
       stopAsking();
       joined.close();
     };
-  }, [opening.graphId]);
+  }, [opening.graph.id]);
   useEffect(() => live?.setIdentity(identity), [live, identity]);
   const nobody = useStore(who).state === "nobody" && opening.access.by === "session";
   useEffect(() => live?.setOnline(!nobody), [live, nobody]);

@@ -52,7 +52,7 @@ function GroupHead({ group, canCreate, create }: GroupHeadProps) {
     <div className="group-head">
       <h2>{group.name}</h2>
       {group.role && <span className="badge">{ROLE_WORDS[group.role].name}</span>}
-      <a className="button" href={groupHref(group.id)}>
+      <a className="button apart" href={groupHref(group.id)}>
         Members<span className="unseen"> of {group.name}</span>
       </a>
       {canCreate && (

@@ -47,7 +47,7 @@ interface JoinedProps extends Opened {
 }
 
 function Joined({ graph, access, own, rename }: JoinedProps) {
-  const live = useLiveGraph({ graphId: graph.id, access, role: graph.role }, own);
+  const live = useLiveGraph({ graph, access }, own);
   if (live === null) return <p className="loading">Opening the graph…</p>;
   return (
     <div className="workspace">

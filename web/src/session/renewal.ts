@@ -48,6 +48,7 @@ export class Renewal {
 
   /** Something was granted just now that lasts so long; tell the other tabs, and renew it in time. */
   granted({ expires_in }: Granted): void {
+    if (expires_in === undefined) return;
     const lifetime_ms = expires_in * 1000;
     const now = this.#around.now();
     this.#around.storage.setItem(KEY, JSON.stringify({ at: now, until: now + lifetime_ms }));
