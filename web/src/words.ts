@@ -1,12 +1,19 @@
 import { ProblemError } from "./api/send";
 import type { GraphRole } from "./api/sharing";
 
-/** What a role is called, and what it lets one do. */
-export const ROLE_WORDS: Record<GraphRole, { name: string; means: string }> = {
-  admin: { name: "Admin", means: "edits, invites and decides who may do what" },
-  member: { name: "Member", means: "edits" },
-  viewer: { name: "Viewer", means: "looks on" },
-  none: { name: "No access", means: "does not see it" },
+interface RoleWords {
+  name: string;
+  /** In the middle of a sentence. */
+  one: string;
+  /** What it lets one do. */
+  means: string;
+}
+
+export const ROLE_WORDS: Record<GraphRole, RoleWords> = {
+  admin: { name: "Admin", one: "an admin", means: "edits, and decides who may do what" },
+  member: { name: "Member", one: "a member", means: "edits" },
+  viewer: { name: "Viewer", one: "a viewer", means: "looks on" },
+  none: { name: "No access", one: "nobody", means: "does not see it" },
 };
 
 /** What some refusals mean to who reads them; the others say it well themselves. */

@@ -18,9 +18,9 @@ export function RolePicker<R extends GraphRole>(props: RolePickerProps<R>) {
       disabled={props.busy}
       onChange={(event) => props.pick(event.target.value as R)}
     >
-      {rolesWithMeaning(props.roles).map(([role, words]) => (
-        <option key={role} value={role}>
-          {words}
+      {props.roles.map((role) => (
+        <option key={role} value={role} title={ROLE_WORDS[role].means}>
+          {ROLE_WORDS[role].name}
         </option>
       ))}
     </select>

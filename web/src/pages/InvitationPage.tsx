@@ -41,7 +41,7 @@ function Join({ token, seen }: StepProps) {
   const known = useWho();
   const [hasAccount, setHasAccount] = useState(false);
   const title = `Join ${seen.group_name}`;
-  const lead = `You are invited as ${ROLE_WORDS[seen.role ?? "viewer"].name.toLowerCase()}.`;
+  const lead = `You are invited as ${ROLE_WORDS[seen.role ?? "viewer"].one}.`;
   if (known.state === "asking") return <p className="loading">Reading the invitation…</p>;
   if (known.state === "somebody") {
     return (

@@ -38,7 +38,7 @@ export function ShareLinks({ graphId }: { graphId: string }) {
         row={({ id, role, expires_at }) => (
           <Row
             key={id}
-            title={`Whoever has the link: ${ROLE_WORDS[role].name.toLowerCase()}`}
+            title={`Whoever has the link is ${ROLE_WORDS[role].one}`}
             facts={<Until at={expires_at} />}
           >
             <ConfirmButton

@@ -26,9 +26,9 @@ export function ProfileForm() {
           autoComplete="name"
           required
         />
-        <FormFoot busy={busy} error={error} label="Keep" busyLabel="Keeping…" />
+        <FormFoot busy={busy} error={error} label="Change name" busyLabel="Changing…" />
         <p className="hint" aria-live="polite">
-          {kept && "Kept."}
+          {kept && "Changed."}
         </p>
       </form>
     </Panel>

@@ -57,7 +57,7 @@ export function Invitations({ groupId }: { groupId: string }) {
 }
 
 function InvitationRow({ invitation, revoke }: { invitation: Invitation; revoke: () => void }) {
-  const what = `As ${ROLE_WORDS[invitation.role].name.toLowerCase()}`;
+  const what = `As ${ROLE_WORDS[invitation.role].one}`;
   return (
     <Row title={what} facts={<Until at={invitation.expires_at} />}>
       <ConfirmButton

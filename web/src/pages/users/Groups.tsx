@@ -24,7 +24,7 @@ export function Groups() {
           <Row
             key={id}
             title={<a href={groupHref(id)}>{name}</a>}
-            facts={role ? `You are ${ROLE_WORDS[role].name.toLowerCase()}` : "You are not in it"}
+            facts={role ? `You are ${ROLE_WORDS[role].one}` : "You are not in it"}
           />
         )}
       />
