@@ -52,7 +52,6 @@ function Joined({ graph, access, own, rename }: JoinedProps) {
   return (
     <div className="workspace">
       <TopBar live={live} graph={graph} access={access} own={own} rename={rename} />
-      <RightsBar live={live} />
       <Body live={live} access={access} />
     </div>
   );
@@ -62,7 +61,12 @@ function Body({ live, access }: { live: LiveGraph; access: Access }) {
   const saved = useStore(live.saved);
   const role = useStore(live.rights.role);
   if (saved.link.at !== "stopped") {
-    return <LiveBoard live={live} editable={mayEdit(role) && !saved.readOnly} />;
+    return (
+      <>
+        <RightsBar live={live} />
+        <LiveBoard live={live} editable={mayEdit(role) && !saved.readOnly} />
+      </>
+    );
   }
   if (access.by === "share" && saved.link.why === "unauthenticated") return <ShareEnded />;
   return <Stopped saved={saved} />;
