@@ -149,7 +149,7 @@ export class LiveGraph {
     }
     this.#note({ type: "closed", code });
     // A refused upgrade looks like a broken network to a web page, so ask over HTTP what the matter is.
-    if (code !== null) void this.rights.look();
+    if (code !== null && this.saved.get().link.at === "offline") void this.rights.look();
   }
 
   /** The session ran out under the socket: renew it once, else somebody has to sign in. */
