@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -36,8 +36,10 @@ def free_port() -> int:
 class Server:
     """`layercake serve` on one folder and one port, across its deaths; on a database of its own unless one is named.
 
-    Everything the processes wrote to standard error is in `log_path`.
+    Everything the processes wrote to standard error is in `log_path`, to standard output in `said_path`.
     """
+
+    options: Sequence[str] = ("--open",)
 
     def __init__(
         self, folder: Path, environment: dict[str, str] | None = None, database_url: str | None = None
@@ -45,6 +47,7 @@ class Server:
         folder.mkdir(exist_ok=True)
         self.data_dir = folder / "data"
         self.log_path = folder / "server.log"
+        self.said_path = folder / "server.out"
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}/sync"
@@ -68,15 +71,15 @@ class Server:
 
     async def start(self) -> None:
         """Start the process and wait until it is ready."""
-        with self.log_path.open("ab") as log:
+        with self.log_path.open("ab") as log, self.said_path.open("ab") as said:
             self._process = await asyncio.create_subprocess_exec(
                 COMMAND,
                 "serve",
-                "--open",
+                *self.options,
                 *("--host", "127.0.0.1", "--port", str(self.port), *self._store),
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdout=said,
                 stderr=log,
             )
         await eventually(self.is_ready, bool, START_WITHIN_S)

@@ -1,17 +1,69 @@
 import { useSyncExternalStore } from "react";
+import type { Access } from "./live/access";
+import { AccountPage } from "./pages/AccountPage";
+import { Gate } from "./pages/Gate";
 import { GraphPage } from "./pages/GraphPage";
+import { GroupPage } from "./pages/GroupPage";
 import { HomePage } from "./pages/HomePage";
+import { InvitationPage } from "./pages/InvitationPage";
+import { SharePage } from "./pages/SharePage";
+import { UsersPage } from "./pages/UsersPage";
 import { Notice } from "./parts/Notice";
-import { parseRoute } from "./routes";
+import { HOME_HREF, parseRoute, type Route } from "./routes";
+import { shareFor } from "./session/share";
+import { useMe } from "./session/useWho";
 
+/** Links let in by themselves; everything else asks who one is. */
 export function App() {
   const route = parseRoute(useSyncExternalStore(followHash, () => location.hash));
-  if (route.page === "home") return <HomePage />;
-  if (route.page === "graph") return <GraphPage key={route.graphId} graphId={route.graphId} />;
+  if (route.page === "invitation") return <InvitationPage key={route.token} token={route.token} />;
+  if (route.page === "share") return <SharePage key={route.token} token={route.token} />;
+  const token = route.page === "graph" ? shareFor(sessionStorage, route.graphId) : null;
+  if (route.page === "graph" && token !== null) {
+    const access: Access = { by: "share", token };
+    return <GraphPage key={route.graphId} graphId={route.graphId} access={access} name="Guest" />;
+  }
+  return (
+    <Gate>
+      <Inside route={route} />
+    </Gate>
+  );
+}
+
+function Inside({ route }: { route: Route }) {
+  switch (route.page) {
+    case "home":
+      return <HomePage />;
+    case "account":
+      return <AccountPage />;
+    case "users":
+      return <UsersPage />;
+    case "graph":
+      return <OwnGraph key={route.graphId} graphId={route.graphId} />;
+    case "group":
+      return <GroupPage key={route.groupId} groupId={route.groupId} />;
+    default:
+      return <Nowhere />;
+  }
+}
+
+function OwnGraph({ graphId }: { graphId: string }) {
+  const { credential, name } = useMe();
+  const isOpen = credential === "open";
+  return (
+    <GraphPage
+      graphId={graphId}
+      access={{ by: isOpen ? "open" : "session" }}
+      name={isOpen ? null : name}
+    />
+  );
+}
+
+function Nowhere() {
   return (
     <main className="middle">
       <Notice title="There is nothing at this address" advice="Go to the list of all graphs.">
-        <a className="button primary" href="#/">
+        <a className="button primary" href={HOME_HREF}>
           All graphs
         </a>
       </Notice>

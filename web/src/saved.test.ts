@@ -108,8 +108,8 @@ describe("WEB-5: a page says in words why it cannot save", () => {
   });
 
   test("read-only lasts until the next connection and owns up to edits that were not taken", () => {
-    expect(label(...OPEN, { type: "denied" })).toBe("Read-only");
-    expect(label(...OPEN, EDIT, { type: "denied" })).toBe("Read-only, 1 edit not saved");
+    expect(label(...OPEN, { type: "denied" })).toBe("View only");
+    expect(label(...OPEN, EDIT, { type: "denied" })).toBe("View only, 1 edit not saved");
     expect(label(...OPEN, { type: "denied" }, LOST, ...OPEN, echo(2, 0))).toBe("Saved");
   });
 });

@@ -46,8 +46,8 @@ export function savedWords(state: SaveState): Words {
   if (link.at === "stopped") {
     return { tone: "bad", label: STOP_WORDS[link.why].label, hint: STOP_WORDS[link.why].advice };
   }
-  if (state.readOnly) return readOnlyWords(unsaved(state));
   if (link.at === "offline") return offlineWords(link.restarting, unsaved(state));
+  if (state.readOnly) return readOnlyWords(unsaved(state));
   if (link.at === "live" && link.confirmed && unsaved(state) === 0) {
     return { tone: "good", label: "Saved", hint: "Every edit of yours is stored on the server." };
   }
@@ -59,7 +59,7 @@ export function edits(count: number): string {
 }
 
 function readOnlyWords(count: number): Words {
-  const label = count === 0 ? "Read-only" : `Read-only, ${edits(count)} not saved`;
+  const label = count === 0 ? "View only" : `View only, ${edits(count)} not saved`;
   return { tone: "warning", label, hint: "You can watch this graph but not change it." };
 }
 

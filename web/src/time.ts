@@ -15,3 +15,10 @@ export function ago(iso: string, nowMs: number): string {
   const step = STEPS.find(([, length_s]) => passed_s >= length_s);
   return step ? words.format(-Math.floor(passed_s / step[1]), step[0]) : "just now";
 }
+
+const days = new Intl.DateTimeFormat("en", { day: "numeric", month: "short", year: "numeric" });
+
+/** Say on which day `iso` is, here. */
+export function onDay(iso: string): string {
+  return days.format(Date.parse(iso));
+}

@@ -47,7 +47,7 @@ export function LiveBoard({ live, editable }: LiveBoardProps) {
         scene={scene}
         boxes={boxes}
         selected={selected?.id ?? null}
-        renaming={renaming}
+        renaming={editable ? renaming : null}
         watchers={watchers}
         target={{ editable, select, drag }}
         actions={{ rename, remove, setRenaming }}

@@ -3,16 +3,27 @@ import * as decoding from "lib0/decoding";
 import { messageYjsSyncStep1 } from "y-protocols/sync";
 import { messageAuth, messageSync, WebsocketProvider } from "y-websocket";
 import * as Y from "yjs";
-import { getGraph, ProblemError } from "../api";
+import { type GraphHead, getGraph, getRole, type Role } from "../api/catalogue";
+import { ProblemError } from "../api/send";
 import { EMPTY_SCENE, followScene, type Scene } from "../graph/scene";
 import type { Identity } from "../identity";
 import { INITIAL, next, receiptToAsk, type SaveEvent, type SaveState } from "../saved";
+import { renew } from "../session/renewal";
+import { sessionEnded } from "../session/who";
 import { Store } from "../store";
+import { type Access, tokenOf } from "./access";
 import { DURABLE, decodeReceipt, encodeReceipt } from "./durable";
 import { type Person, peopleIn } from "./presence";
+import { keepLooking, Rights } from "./Rights";
 import { followTitle } from "./title";
 
-const EXISTENCE_CHECK_INTERVAL_MS = 5_000;
+const UNAUTHENTICATED = 4401;
+
+export interface Opening {
+  /** As it was when the page was opened. */
+  graph: GraphHead;
+  access: Access;
+}
 
 export class LiveGraph {
   readonly doc = new Y.Doc();
@@ -23,21 +34,37 @@ export class LiveGraph {
   readonly people = new Store<Person[]>([]);
   /** Whether the graph has arrived once; an empty scene before that says nothing. */
   readonly arrived = new Store(false);
-  readonly #graphId: string;
+  readonly rights: Rights;
+  readonly #opening: Opening;
   readonly #provider: WebsocketProvider;
   readonly #closing = new AbortController();
   readonly #unfollow: (() => void)[];
-  #checkedAtMs = 0;
+  /** Whether the session was renewed since the server last took us in. */
+  #renewed = false;
 
-  constructor(graphId: string, syncUrl: string, identity: Identity) {
-    this.#graphId = graphId;
-    this.#provider = new WebsocketProvider(syncUrl, encodeURIComponent(graphId), this.doc, {
-      connect: false,
-      disableBc: true, // edits of another tab would show here before anyone could call them saved
+  constructor(opening: Opening, syncUrl: string, identity: Identity) {
+    this.#opening = opening;
+    const token = tokenOf(opening.access);
+    this.#provider = new WebsocketProvider(
+      syncUrl,
+      encodeURIComponent(opening.graph.id),
+      this.doc,
+      {
+        connect: false,
+        params: token === undefined ? {} : { token },
+        disableBc: true, // edits of another tab would show here before anyone could call them saved
+      },
+    );
+    this.rights = new Rights(opening.graph.role, {
+      look: () => this.#look(),
+      lost: (status) => this.#lost(status),
+      raised: () => this.#again(),
+      now: Date.now,
     });
     this.#unfollow = [
       followScene(this.doc, requestAnimationFrame, this.scene.set.bind(this.scene)),
       followTitle(this.doc, this.title.set.bind(this.title)),
+      opening.access.by === "session" ? keepLooking(this.rights) : () => {},
     ];
     this.#listen();
     this.setIdentity(identity);
@@ -50,6 +77,12 @@ export class LiveGraph {
 
   setSelection(nodeId: string | null): void {
     this.#provider.awareness.setLocalStateField("selection", nodeId);
+  }
+
+  /** Connect or stay away, as long as nobody is signed in; edits are kept meanwhile. */
+  setOnline(online: boolean): void {
+    if (online) this.#provider.connect();
+    else this.#provider.disconnect();
   }
 
   close(): void {
@@ -84,7 +117,10 @@ export class LiveGraph {
       // The provider sends the answer when its handler returns, a microtask runs after that.
       if (asked) queueMicrotask(() => this.#note({ type: "answered" }));
     };
-    handlers[messageAuth] = () => this.#note({ type: "denied" });
+    handlers[messageAuth] = () => {
+      this.#note({ type: "denied" });
+      this.rights.refused();
+    };
     handlers[DURABLE] = (_encoder, decoder) =>
       this.#note({ type: "echoed", receipt: decodeReceipt(decoder) });
   }
@@ -100,34 +136,59 @@ export class LiveGraph {
   }
 
   #synced(): void {
+    this.#renewed = false;
     this.arrived.set(true);
     this.#note({ type: "synced" });
   }
 
   #closed(code: number | null): void {
-    this.#note({ type: "closed", code });
-    void this.#checkExistence();
-  }
-
-  /** A refused upgrade looks like a broken network to a web page, so ask whether the graph is gone. */
-  async #checkExistence(): Promise<void> {
-    if (Date.now() - this.#checkedAtMs < EXISTENCE_CHECK_INTERVAL_MS) return;
-    this.#checkedAtMs = Date.now();
-    try {
-      await getGraph(this.#graphId, this.#closing.signal);
-    } catch (error) {
-      if (error instanceof ProblemError && error.status === 404) this.#missing();
+    if (code === UNAUTHENTICATED && this.#opening.access.by === "session") {
+      this.#note({ type: "closed", code: null });
+      void this.#renew();
+      return;
     }
+    this.#note({ type: "closed", code });
+    // A refused upgrade looks like a broken network to a web page, so ask over HTTP what the matter is.
+    if (code !== null && this.saved.get().link.at === "offline") void this.rights.look();
   }
 
-  #missing(): void {
-    this.#note({ type: "missing" });
+  /** The session ran out under the socket: renew it once, else somebody has to sign in. */
+  async #renew(): Promise<void> {
+    if (this.#renewed) return sessionEnded();
+    this.#renewed = true;
+    try {
+      await renew();
+    } catch (error) {
+      if (error instanceof ProblemError) return sessionEnded();
+    }
+    this.#provider.connect();
+  }
+
+  async #look(): Promise<Role | null> {
+    const { graph, access } = this.#opening;
+    if (access.by === "session") return getRole(graph, this.#closing.signal);
+    return (await getGraph(graph.id, this.#closing.signal, tokenOf(access))).role;
+  }
+
+  /** A new connection sends what the server lacks, refused edits too. */
+  #again(): void {
+    if (!this.saved.get().readOnly) return;
+    this.#provider.disconnect();
+    this.#provider.connect();
+  }
+
+  #lost(status: number): void {
+    if (status === 404) this.#note({ type: "missing" });
+    else if (status === 401 && this.#opening.access.by === "share") {
+      this.#note({ type: "closed", code: UNAUTHENTICATED });
+    } else return;
     this.#provider.disconnect();
   }
 
   #readPeople(): void {
     const { awareness } = this.#provider;
-    this.people.set(peopleIn(awareness.getStates(), awareness.clientID));
+    const areVerified = this.#opening.access.by !== "open";
+    this.people.set(peopleIn(awareness.getStates(), awareness.clientID, areVerified));
   }
 }
 

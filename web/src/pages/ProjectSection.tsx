@@ -1,12 +1,17 @@
 import { useCallback, useState } from "react";
-import { createGraph, type Graph, listGraphs, type Project } from "../api";
+import { createGraph, type Graph, listGraphs, mayEdit, type Project } from "../api/catalogue";
 import { type Loaded, useLoad } from "../loading";
 import { NameForm } from "../parts/NameForm";
 import { graphHref } from "../routes";
-import { ago } from "../time";
+import { GraphCards } from "./GraphCards";
+
+interface ProjectSectionProps {
+  project: Project;
+  Heading?: "h2" | "h3";
+}
 
 /** A project and its graphs. */
-export function ProjectSection({ project }: { project: Project }) {
+export function ProjectSection({ project, Heading = "h2" }: ProjectSectionProps) {
   const load = useCallback((signal: AbortSignal) => listGraphs(project.id, signal), [project.id]);
   const [graphs, reload] = useLoad(load);
   const [naming, setNaming] = useState(false);
@@ -17,9 +22,9 @@ export function ProjectSection({ project }: { project: Project }) {
   return (
     <section className="project" aria-label={project.name}>
       <div className="project-head">
-        <h2>{project.name}</h2>
+        <Heading>{project.name}</Heading>
         {project.description && <p className="quiet">{project.description}</p>}
-        {!naming && (
+        {mayEdit(project.role) && !naming && (
           <button type="button" className="button" onClick={() => setNaming(true)}>
             New graph<span className="unseen"> in {project.name}</span>
           </button>
@@ -34,12 +39,18 @@ export function ProjectSection({ project }: { project: Project }) {
           cancel={() => setNaming(false)}
         />
       )}
-      <GraphList graphs={graphs} retry={reload} />
+      <GraphList graphs={graphs} retry={reload} mayAdd={mayEdit(project.role)} />
     </section>
   );
 }
 
-function GraphList({ graphs, retry }: { graphs: Loaded<Graph[]>; retry: () => void }) {
+interface GraphListProps {
+  graphs: Loaded<Graph[]>;
+  retry: () => void;
+  mayAdd: boolean;
+}
+
+function GraphList({ graphs, retry, mayAdd }: GraphListProps) {
   if (graphs.state === "loading") return <p className="quiet">Loading graphs…</p>;
   if (graphs.state === "failed") {
     return (
@@ -51,29 +62,10 @@ function GraphList({ graphs, retry }: { graphs: Loaded<Graph[]>; retry: () => vo
       </p>
     );
   }
-  if (graphs.value.length === 0) return <p className="quiet">No graphs yet. Add the first one.</p>;
-  return (
-    <ul className="graph-list">
-      {graphs.value.map((graph) => (
-        <GraphCard key={graph.id} graph={graph} />
-      ))}
-    </ul>
-  );
-}
-
-function GraphCard({ graph }: { graph: Graph }) {
-  return (
-    <li>
-      <a className="graph-card" href={graphHref(graph.id)}>
-        <span className="graph-name">{graph.name}</span>
-        {graph.description && <span className="quiet">{graph.description}</span>}
-        <span className="graph-foot">
-          <span className="badge">{graph.graph_type}</span>
-          <time dateTime={graph.updated_at} title={new Date(graph.updated_at).toLocaleString()}>
-            {ago(graph.updated_at, Date.now())}
-          </time>
-        </span>
-      </a>
-    </li>
-  );
+  if (graphs.value.length === 0) {
+    return (
+      <p className="quiet">{mayAdd ? "No graphs yet. Add the first one." : "No graphs yet."}</p>
+    );
+  }
+  return <GraphCards graphs={graphs.value} />;
 }

@@ -1,72 +1,75 @@
-import { useEffect } from "react";
+import { type GraphHead, mayEdit } from "../api/catalogue";
 import { LiveBoard } from "../drawing/LiveBoard";
 import type { Identity } from "../identity";
+import type { Access } from "../live/access";
 import type { LiveGraph } from "../live/LiveGraph";
 import { useLiveGraph } from "../live/useLiveGraph";
-import { Logo } from "../parts/Logo";
 import { Notice } from "../parts/Notice";
-import { People } from "../parts/People";
-import { SavedPill } from "../parts/SavedPill";
+import { RightsBar } from "../parts/RightsBar";
 import { type SaveState, unsaved } from "../saved";
 import { edits, STOP_WORDS } from "../savedWords";
 import { useStore } from "../store";
-import { useIdentity } from "../useIdentity";
+import { useIdentity, useNamed } from "../useIdentity";
+import { ShareEnded } from "./SharePage";
+import { TopBar } from "./TopBar";
 
 interface WorkspaceProps {
-  graphId: string;
-  /** Its name when the page was opened, shown until the document says another. */
-  name: string;
+  /** As it was when the page was opened. */
+  graph: GraphHead;
+  access: Access;
+  /** What one is called here; null for who chooses a name. */
+  ownName: string | null;
 }
 
 /** An open graph, joined as long as this is shown. */
-export function Workspace({ graphId, name }: WorkspaceProps) {
+export function Workspace({ graph, access, ownName }: WorkspaceProps) {
+  return ownName === null ? (
+    <ChosenName graph={graph} access={access} />
+  ) : (
+    <GivenName graph={graph} access={access} name={ownName} />
+  );
+}
+
+type Opened = Omit<WorkspaceProps, "ownName">;
+
+function ChosenName(props: Opened) {
   const [own, rename] = useIdentity();
-  const live = useLiveGraph(graphId, own);
+  return <Joined {...props} own={own} rename={rename} />;
+}
+
+function GivenName({ name, ...props }: Opened & { name: string }) {
+  return <Joined {...props} own={useNamed(name)} rename={null} />;
+}
+
+interface JoinedProps extends Opened {
+  own: Identity;
+  rename: ((name: string) => void) | null;
+}
+
+function Joined({ graph, access, own, rename }: JoinedProps) {
+  const live = useLiveGraph({ graph, access }, own);
   if (live === null) return <p className="loading">Opening the graph…</p>;
   return (
     <div className="workspace">
-      <TopBar live={live} name={name} own={own} rename={rename} />
-      <Body live={live} />
+      <TopBar live={live} graph={graph} access={access} own={own} rename={rename} />
+      <Body live={live} access={access} />
     </div>
   );
 }
 
-interface TopBarProps {
-  live: LiveGraph;
-  name: string;
-  own: Identity;
-  rename: (name: string) => void;
-}
-
-function TopBar({ live, name, own, rename }: TopBarProps) {
+function Body({ live, access }: { live: LiveGraph; access: Access }) {
   const saved = useStore(live.saved);
-  const people = useStore(live.people);
-  const scene = useStore(live.scene);
-  const title = useStore(live.title) ?? name;
-  useEffect(() => {
-    document.title = `${title} – Layercake`;
-  }, [title]);
-  return (
-    <header className="top-bar">
-      <a className="home-link" href="#/" aria-label="All graphs">
-        <Logo />
-      </a>
-      <div className="title">
-        <h1>{title}</h1>
-        <p className="counts" data-testid="counts">
-          {count(scene.nodes.size, "node")}, {count(scene.edges.size, "edge")}
-        </p>
-      </div>
-      <SavedPill state={saved} />
-      <People people={people} own={own} rename={rename} />
-    </header>
-  );
-}
-
-function Body({ live }: { live: LiveGraph }) {
-  const saved = useStore(live.saved);
-  if (saved.link.at === "stopped") return <Stopped saved={saved} />;
-  return <LiveBoard live={live} editable={!saved.readOnly} />;
+  const role = useStore(live.rights.role);
+  if (saved.link.at !== "stopped") {
+    return (
+      <>
+        <RightsBar live={live} />
+        <LiveBoard live={live} editable={mayEdit(role) && !saved.readOnly} />
+      </>
+    );
+  }
+  if (access.by === "share" && saved.link.why === "unauthenticated") return <ShareEnded />;
+  return <Stopped saved={saved} />;
 }
 
 function Stopped({ saved }: { saved: SaveState }) {
@@ -86,8 +89,4 @@ function Stopped({ saved }: { saved: SaveState }) {
       </Notice>
     </main>
   );
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }

@@ -1,24 +1,19 @@
-import { type CSSProperties, useState } from "react";
-import { type Identity, initials } from "../identity";
+import type { ReactNode } from "react";
+import { initials } from "../identity";
 import type { Person } from "../live/presence";
-import { OwnNameForm } from "./OwnNameForm";
+import { tint } from "./tint";
 
 const MOST_SHOWN = 5;
 
 interface PeopleProps {
   people: readonly Person[];
-  own: Identity;
-  rename: (name: string) => void;
+  /** The own avatar, which comes last. */
+  children: ReactNode;
 }
 
-/** Who is here; the own avatar comes last and is the button that changes the own name. */
-export function People({ people, own, rename }: PeopleProps) {
-  const [editing, setEditing] = useState(false);
+/** Who is here. */
+export function People({ people, children }: PeopleProps) {
   const hidden = people.slice(MOST_SHOWN);
-  const keep = (name: string) => {
-    if (name !== "") rename(name);
-    setEditing(false);
-  };
   return (
     <div className="people">
       <ul className="avatars" aria-label="People here">
@@ -34,22 +29,7 @@ export function People({ people, own, rename }: PeopleProps) {
           </li>
         ))}
       </ul>
-      <button
-        type="button"
-        className="avatar own"
-        title={`${own.name} (you): change your name`}
-        aria-label={`You are ${own.name}. Change your name`}
-        aria-expanded={editing}
-        style={tint(own.color)}
-        onClick={() => setEditing(!editing)}
-      >
-        {initials(own.name)}
-      </button>
-      {editing && <OwnNameForm own={own} keep={keep} close={() => setEditing(false)} />}
+      {children}
     </div>
   );
-}
-
-function tint(color: string): CSSProperties {
-  return { "--tint": color } as CSSProperties;
 }
