@@ -70,6 +70,18 @@ async def test_AUTH_5_the_newest_key_signs_and_older_ones_verify(database: Datab
             assert (await served.me(tokens["access_token"])).status_code == 200
 
 
+async def test_AUTH_11_a_session_that_ends_at_one_server_has_ended_at_every_other(
+    database: Database, database_url: str
+) -> None:
+    async with town(database, database_url) as here, town(database, database_url) as there:
+        await here.add("Ada")
+        tokens = await here.tokens("Ada")
+        assert (await there.me(tokens["access_token"])).status_code == 200
+        async with here.client() as client:
+            await client.post("/api/auth/logout", json={"refresh_token": tokens["refresh_token"]})
+        assert (await there.me(tokens["access_token"])).status_code == 401
+
+
 async def test_AUTH_15_a_restart_forgets_nothing(database: Database, database_url: str) -> None:
     async with town(database, database_url) as served:
         await served.add("Ada")

@@ -60,7 +60,7 @@ async def page(served: Town) -> AsyncIterator[httpx.AsyncClient]:
 
 async def made(client: httpx.AsyncClient, *scopes: str, **more: Any) -> dict[str, Any]:
     answer = await client.post("/api/auth/tokens", json={"name": "script", "scopes": scopes, **more})
-    assert answer.status_code == 201, answer.text
+    assert (answer.status_code, answer.headers.get("cache-control")) == (201, "no-store"), answer.text
     body: dict[str, Any] = answer.json()
     return body
 
