@@ -84,7 +84,7 @@ class Graphs:
             role_in_graph(g.id) AS role
         FROM graphs g
         WHERE g.id IN (SELECT caller_shared_graphs('viewer')) AND graph_is_there(g.id)
-            AND g.project_id NOT IN (SELECT caller_projects('viewer'))
+            AND role_in_project(g.project_id) IS NULL
         ORDER BY g.created_at, g.id
     """
 

@@ -84,10 +84,12 @@ class Sessions:
             row = await connection.fetchrow(self.REVOKE_FAMILY, token_hash)
             if row is None:
                 return None
-            details = {"session_id": str(row["id"])}
             entry = AuditEntry(
-                *("session.reuse_detected", "refused", row["user_id"], "spent_refresh_token"),
-                details=details,
+                action="session.reuse_detected",
+                outcome="refused",
+                user_id=row["user_id"],
+                reason="spent_refresh_token",
+                details={"session_id": str(row["id"])},
                 address=address,
                 user_agent=user_agent,
             )

@@ -49,11 +49,11 @@ class Authentication:
         if text.startswith(Prefix.SHARE_LINK):
             return await self._by_share_link(text)
         issuer = issuer_of(text)
-        if issuer is None or (issuer != ISSUER and self._backend is None):
+        if issuer == ISSUER:
+            return await self._by_session(text)
+        if issuer is None or self._backend is None:
             raise UnauthenticatedError
-        if issuer != ISSUER and self._backend is not None:
-            return await self._backend(text)
-        return await self._by_session(text)
+        return await self._backend(text)
 
     async def _by_session(self, text: str) -> Principal:
         moment = self._clock()

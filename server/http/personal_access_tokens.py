@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from auth.own_account import AskedToken, OwnAccount
@@ -89,7 +89,8 @@ class _TokenRoutes:
     async def of_caller(self, caller: Caller) -> dict[str, object]:
         return {"items": await self._account.tokens(caller)}
 
-    async def make(self, body: NewTokenBody, request: Request, caller: Caller) -> MadeToken:
+    async def make(self, body: NewTokenBody, request: Request, response: Response, caller: Caller) -> MadeToken:
+        response.headers["Cache-Control"] = "no-store"
         made, secret = await self._account.make_token(caller, body.as_asked(), client_of(request))
         return _made(made, secret)
 

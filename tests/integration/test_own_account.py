@@ -8,40 +8,48 @@ from uuid import UUID
 
 import httpx
 import pytest
+import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from auth.policy import Role
 from auth.tokens import Prefix, hash_token, make_opaque_token
-from persistence.database import Database
 from persistence.identifiers import new_id
-from server.app import bind, running
-from server.door import everyone_is_admin
-from server.settings import Settings
+from tests.clients import hclient
 from tests.clients.eventually import eventually
 from tests.clients.yclient import YClient
-from tests.integration.people import PASSWORD, Town, moment, town
-from tests.integration.served import Served
+from tests.integration.people import PASSWORD, WRONG, Town, moment, town_at
 
-WRONG, NEW = "incorrect horse battery", "a new horse battery"
+NEW = "a new horse battery"
 PAGE = {"X-Layercake": "page"}
 
 
-@pytest.fixture
-async def served(database: Database, database_url: str) -> AsyncIterator[Town]:
-    async with town(database, database_url) as served:
-        await served.add("Ada")
-        yield served
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def place(module_database_url: str) -> AsyncIterator[Town]:
+    """One server for all tests of the module."""
+    async with town_at(module_database_url) as place:
+        yield place
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def served(place: Town) -> Town:
+    """The server, as if Ada alone had an account."""
+    await place.empty()
+    await place.add("Ada")
+    return place
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def ada(served: Town) -> AsyncIterator[httpx.AsyncClient]:
     """Ada, signed in by a program."""
     async with served.client((await served.tokens("Ada"))["access_token"]) as client:
         yield client
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def page(served: Town) -> AsyncIterator[httpx.AsyncClient]:
     """Ada's page, signed in by cookies."""
     async with served.client() as client:
@@ -52,7 +60,7 @@ async def page(served: Town) -> AsyncIterator[httpx.AsyncClient]:
 
 async def made(client: httpx.AsyncClient, *scopes: str, **more: Any) -> dict[str, Any]:
     answer = await client.post("/api/auth/tokens", json={"name": "script", "scopes": scopes, **more})
-    assert answer.status_code == 201, answer.text
+    assert (answer.status_code, answer.headers.get("cache-control")) == (201, "no-store"), answer.text
     body: dict[str, Any] = answer.json()
     return body
 
@@ -306,7 +314,7 @@ async def test_AUTH_23_a_page_of_somebody_else_changes_nothing(
 
     code = "forbidden" if "origin" in headers else "cross_site"
     assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(403, code)}
-    assert (await page.get("/api/projects")).json() == {"items": []}
+    assert (await page.get("/api/projects")).status_code == 200
     own = PAGE | {"origin": f"http://127.0.0.1:{served.port}"}
     assert (await page.post("/api/projects", json={"name": "x"}, headers=own)).status_code == 201
 
@@ -338,22 +346,23 @@ async def graph_of_page(page: httpx.AsyncClient) -> str:
     return str(graph.raise_for_status().json()["id"])
 
 
-async def test_AUTH_24_nobody_is_nobody_and_with_open_everyone_is_the_operator(
-    served: Town, database: Database
-) -> None:
-    async with served.client() as nobody:
-        answer = await nobody.get("/api/auth/me")
-    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+async def test_AUTH_24_nobody_is_nobody(served: Town) -> None:
+    for token in (None, "x"):
+        answer = await served.me(token)
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+        assert answer.json()["code"] == "unauthenticated"
 
-    with bind("127.0.0.1", 0) as bound:
-        async with (
-            running(Settings(open=True), database, everyone_is_admin, bound) as listener,
-            Served(listener.port).http(None) as operator,
-        ):
-            known = (await operator.get("/api/auth/me")).json()
-            assert (await operator.get("/api/auth/sessions")).status_code == 403
-    assert (known["credential"], known["is_admin"], known["expires_at"]) == ("open", True, None)
-    assert known["username"] == "anonymous"
+
+async def test_AUTH_23_a_document_by_cookie_needs_our_own_origin(served: Town, page: httpx.AsyncClient) -> None:
+    """The Hocuspocus dialect, with an empty token."""
+    graph, own = await graph_of_page(page), f"http://127.0.0.1:{served.port}"
+    cookie = f"layercake_access={page.cookies['layercake_access']}"
+
+    assert await refused(served.hocuspocus_url, Cookie=cookie, Origin="http://evil.example") == 403
+    assert await refused(served.hocuspocus_url, Cookie=cookie) == 403
+    async with connect(served.hocuspocus_url, additional_headers={"Cookie": cookie, "Origin": own}) as socket:
+        await socket.send(hclient.string(graph) + hclient.auth(""))
+        assert hclient.AUTHENTICATED in bytes(await socket.recv())
 
 
 async def test_AUTH_25_a_share_link_lets_a_guest_into_its_graph(served: Town, ada: httpx.AsyncClient) -> None:

@@ -2,32 +2,35 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-import httpx
 import pytest
+import pytest_asyncio
 
 from auth.throttling import ACCOUNT, ACCOUNT_AND_PLACE, DEVICE, PLACE, Limit
-from persistence.database import Database
 from persistence.people_records import Bucket
-from persistence.throttles import MAX_BUCKETS, Throttles
-from tests.integration.people import PASSWORD, Town, town
+from tests.integration.people import ATTACKER, HOME, PASSWORD, WRONG, Town, town_at
 
-WRONG = "incorrect horse battery"
-HOME, ATTACKER = "127.0.0.1", "127.0.0.66"
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 BUCKET = Bucket(b"b" * 32, 3.0, 1 / 10)
 
 
-@pytest.fixture
-async def served(database: Database, database_url: str) -> AsyncIterator[Town]:
-    async with town(database, database_url) as served:
-        await served.add("Ada")
-        yield served
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def guesses(served: Town, number: int, address: str = ATTACKER, username: str = "Ada") -> list[httpx.Response]:
-    return [await served.login(username, WRONG, address) for _ in range(number)]
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def place(module_database_url: str) -> AsyncIterator[Town]:
+    """One server for all tests of the module."""
+    async with town_at(module_database_url) as place:
+        yield place
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def served(place: Town) -> Town:
+    """The server, as if Ada alone had an account."""
+    await place.empty()
+    await place.add("Ada")
+    return place
 
 
 async def fill(served: Town, limit: Limit, *counted: object) -> None:
@@ -41,7 +44,7 @@ async def fill(served: Town, limit: Limit, *counted: object) -> None:
 
 @pytest.mark.parametrize("username", ["Ada", "nobody"])
 async def test_AUTH_15_the_eleventh_guess_from_a_place_is_told_to_wait(served: Town, username: str) -> None:
-    answers = await guesses(served, ACCOUNT_AND_PLACE.attempts + 1, username=username)
+    answers = await served.guess(ACCOUNT_AND_PLACE.attempts + 1, username=username)
 
     assert [answer.status_code for answer in answers] == [401] * ACCOUNT_AND_PLACE.attempts + [429]
     assert answers[-1].json()["code"] == "too_many_requests"
@@ -50,22 +53,14 @@ async def test_AUTH_15_the_eleventh_guess_from_a_place_is_told_to_wait(served: T
 
 
 async def test_AUTH_15_after_the_wait_another_one_may_be_tried(served: Town) -> None:
-    await guesses(served, ACCOUNT_AND_PLACE.attempts + 1)
+    await served.guess(ACCOUNT_AND_PLACE.attempts + 1)
     await served.shift(seconds=61)
 
-    assert [answer.status_code for answer in await guesses(served, 2)] == [401, 429]
+    assert [answer.status_code for answer in await served.guess(2)] == [401, 429]
     await served.shift(seconds=61)
     assert (await served.login("Ada", PASSWORD, ATTACKER)).status_code == 200
-    answers = await guesses(served, ACCOUNT_AND_PLACE.attempts)
+    answers = await served.guess(ACCOUNT_AND_PLACE.attempts)
     assert {answer.status_code for answer in answers} == {401}, "a right one empties the count"
-
-
-async def test_AUTH_15_a_restart_forgets_nothing(database: Database, database_url: str) -> None:
-    async with town(database, database_url) as served:
-        await served.add("Ada")
-        await guesses(served, ACCOUNT_AND_PLACE.attempts)
-    async with town(database, database_url) as served:
-        assert [answer.status_code for answer in await guesses(served, 1)] == [429]
 
 
 async def test_AUTH_15_a_place_is_counted_for_all_accounts(served: Town) -> None:
@@ -87,7 +82,7 @@ async def test_AUTH_15_an_account_is_counted_for_all_places_together(served: Tow
 async def test_AUTH_16_nobody_is_kept_out_by_what_others_try_elsewhere(served: Town) -> None:
     assert (await served.login("Ada", PASSWORD, HOME)).status_code == 200
     await fill(served, ACCOUNT, "account", "ada")
-    await guesses(served, ACCOUNT_AND_PLACE.attempts + 1)
+    await served.guess(ACCOUNT_AND_PLACE.attempts + 1)
 
     assert (await served.login("Ada", PASSWORD, HOME)).status_code == 200
     assert (await served.login("Ada", WRONG, HOME)).status_code == 401, "and is not told to wait for a typing error"
@@ -141,51 +136,13 @@ async def test_AUTH_17_people_behind_one_address_are_not_in_each_others_way(serv
 
 
 async def test_AUTH_18_a_refusal_is_written_down_once_a_minute_for_each_account_and_place(served: Town) -> None:
-    await guesses(served, 12)
-    await guesses(served, 2, HOME)
-    await guesses(served, 2, username="nobody")
-    await guesses(served, 2, username="somebody")
+    await served.guess(12)
+    await served.guess(2, HOME)
+    await served.guess(2, username="nobody")
+    await served.guess(2, username="somebody")
 
     assert await served.audited() == [
         ("session.refused", "wrong_password"),
         ("session.refused", "wrong_password"),
         ("session.refused", "unknown_user"),
     ]
-
-
-async def test_AUTH_15_a_bucket_leaks_and_says_how_long_it_is_full(database: Database) -> None:
-    throttles, second = Throttles(database), timedelta(seconds=1)
-
-    assert [await throttles.pour([BUCKET], NOW) for _ in range(4)] == [0, 0, 0, pytest.approx(10)]
-    assert await throttles.pour([BUCKET], NOW + 4 * second) == pytest.approx(6)
-    assert await throttles.pour([BUCKET], NOW + 10 * second) == 0
-    assert await throttles.pour([BUCKET], NOW + 10 * second) == pytest.approx(10)
-    assert await throttles.pour([BUCKET], NOW - 3600 * second) == pytest.approx(10), (
-        "a clock that goes back adds nothing"
-    )
-    assert [await throttles.pour([BUCKET], NOW + 3600 * second) for _ in range(3)] == [0, 0, 0]
-
-
-async def test_AUTH_17_what_one_bucket_refuses_no_other_counts(database: Database) -> None:
-    throttles = Throttles(database)
-    first = Bucket(b"a" * 32, 10.0, 1.0)
-    for _ in range(3):
-        await throttles.pour([BUCKET], NOW)
-    assert await throttles.pour([first, BUCKET], NOW) > 0
-
-    assert [await throttles.pour([first], NOW) for _ in range(10)] == [0] * 10, "none was counted before"
-
-
-async def test_AUTH_17_counts_are_forgotten(served: Town, database: Database) -> None:
-    many = """
-        INSERT INTO sign_in_throttles (key, level, updated_at)
-        SELECT sha256(i::text::bytea), 1, $1::timestamptz - i * interval '1 millisecond' FROM generate_series(1, $2) i
-    """
-    await served.owner.execute(many, NOW, MAX_BUCKETS + 50)
-    throttles = Throttles(database)
-    count = "SELECT count(*) FROM sign_in_throttles"
-
-    await throttles.forget(NOW)
-    assert await served.owner.fetchval(count) == MAX_BUCKETS + 1
-    await throttles.forget(NOW + timedelta(hours=3))
-    assert await served.owner.fetchval(count) == 0
