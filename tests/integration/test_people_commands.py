@@ -100,13 +100,15 @@ async def served(database: Database, database_url: str) -> AsyncIterator[Town]:
 
 async def test_PEOPLE_14_commands_work_beside_a_server(served: Town, layercake: Terminal) -> None:
     await asyncio.to_thread(layercake, "user", "add", "ada", "--group", "Everyone", "--password-stdin", stdin=PASSWORD)
-    ada = served.client((await served.tokens("ada"))["access_token"])
-    assert (await ada.get("/api/projects")).status_code == 200
+    token = (await served.tokens("ada"))["access_token"]
+    async with served.client(token) as ada:
+        assert (await ada.get("/api/projects")).status_code == 200
 
     link = await asyncio.to_thread(layercake, "user", "password", "ada")
     await asyncio.to_thread(layercake, "user", "disable", "ada")
 
-    assert (await ada.get("/api/projects")).status_code == 401
+    async with served.client(token) as ada:
+        assert (await ada.get("/api/projects")).status_code == 401
     await asyncio.to_thread(layercake, "user", "enable", "ada")
     body = {"token": token_in(link), "password": "a staple of another battery"}
     async with served.client() as page:
