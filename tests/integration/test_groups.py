@@ -128,16 +128,19 @@ async def test_PEOPLE_2_the_last_admin_of_the_installation_stays(signed_in: Sign
         assert (answer.status_code, answer.json()["code"]) == (409, "last_admin")
 
 
-async def test_PEOPLE_3_who_leaves_a_group_keeps_nothing_in_its_graphs(signed_in: SignIn) -> None:
+async def test_PEOPLE_3_who_leaves_a_group_keeps_nothing_in_its_graphs(served: Town, signed_in: SignIn) -> None:
     ada, bob = await signed_in("ada", Role.ADMIN), await signed_in("bob", Role.MEMBER)
     project = (await ada.http.post("/api/projects", json={"name": "p"})).json()["id"]
     graph = "/api/graphs/" + (await ada.http.post(f"/api/projects/{project}/graphs", json={"name": "g"})).json()["id"]
     assert (await ada.http.put(f"{graph}/access/{bob.user_id}", json={"role": "admin"})).status_code == 204
+    link = (await bob.http.post(f"{graph}/share-links", json={"role": "member"})).json()["token"]
 
     assert (await ada.http.delete(f"{EVERYONE}/members/{bob.user_id}")).status_code == 204
 
     assert (await bob.http.get(graph)).status_code == 404
     assert (await bob.http.get("/api/graphs")).json() == {"items": []}
+    async with served.client(link) as guest:
+        assert (await guest.get(graph)).status_code == 401
 
 
 async def test_PEOPLE_9_a_project_goes_to_the_group_that_is_named(signed_in: SignIn) -> None:
