@@ -97,9 +97,9 @@ class Door:
         try:
             principal = await self.authenticate(visitor, token)
         except ForeignRequestError as error:
-            raise RefusedError(403, str(error)) from None
+            raise self._foreign(visitor, str(error)) from None
         if is_by_cookie(principal, token) and not is_own_origin(visitor.origin, visitor.host):
-            raise RefusedError(403, "only our own page may use its cookie; programs send a token")
+            raise self._foreign(visitor, "only our own page may use its cookie; programs send a token")
         return principal
 
     async def _admission(self, visitor: Visitor, principal: Principal, graph_id: UUID) -> Admission:
@@ -108,6 +108,11 @@ class Door:
             self._note(visitor, principal, graph_id, NO_ROLE)
             raise RefusedError(404, NO_SUCH_GRAPH)
         return Admission(graph_id, principal, read_only=not may(principal, Action.EDIT, graph))
+
+    def _foreign(self, visitor: Visitor, detail: str) -> RefusedError:
+        client = Client.of(visitor.address, visitor.user_agent)
+        self.refusals.note("request.made", detail, None, client)
+        return RefusedError(403, detail)
 
     def _note(self, visitor: Visitor, principal: Principal | None, graph_id: UUID, reason: str) -> None:
         client = Client.of(visitor.address, visitor.user_agent)
