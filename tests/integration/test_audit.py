@@ -129,8 +129,8 @@ async def test_PEOPLE_12_refusals_are_told_at_every_door_with_their_reason(
     for url in (served.url(graph_id, token), served.url(graph_id, None), served.url(str(new_id()), token)):
         with pytest.raises(InvalidStatus):
             await YClient(url).connect()
+    cookie = {"Cookie": f"layercake_access={token}", "Origin": "http://elsewhere.example"}
     with pytest.raises(InvalidStatus):
-        cookie = {"Cookie": f"layercake_access={token}", "Origin": "http://elsewhere.example"}
         await connect(served.url(graph_id, None), additional_headers=cookie)
     async with HClient.connected(served.hocuspocus_url) as client:
         await client.send(graph_id, auth(token))
