@@ -17,14 +17,18 @@ class Client:
 
     @classmethod
     def of(cls, address: str, user_agent: str | None, device_token: str | None = None) -> "Client":
-        """Return the same of what a door saw: an address that is none, such as a socket's path, is left out."""
+        """Return the same of what a door saw: an address that is none, such as a socket's path, is left out.
+
+        So is, of what it calls itself, what is no text.
+        """
         try:
             ip = ip_address(address.partition("%")[0])
         except ValueError:
             text = None
         else:
             text = str(ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else str(ip)
-        return cls(text, user_agent and user_agent[:_MAX_USER_AGENT_CHARACTERS], device_token)
+        agent = user_agent and user_agent[:_MAX_USER_AGENT_CHARACTERS].encode(errors="replace").decode()
+        return cls(text, agent, device_token)
 
     @property
     def network(self) -> str | None:

@@ -1,6 +1,7 @@
 """People's accounts, for the admins of the installation."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,16 @@ from auth.policy import INSTALLATION, Action, Kind, Principal, may
 from auth.ports import PasswordHasher, UserStore
 from persistence.group_records import GroupRole, NewUser, User, UserRole
 from persistence.people_records import AuditEntry
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """An account to make, in a group if one is named; `name` is shown instead of the username."""
+
+    username: str
+    name: str | None = None
+    role: UserRole = "user"
+    membership: GroupRole | None = None
 
 
 class People:
@@ -25,26 +36,20 @@ class People:
         _authorise(principal, Action.READ)
         return await self._store.list()
 
-    async def add(
-        self,
-        actor: Actor,
-        username: str,
-        name: str | None,
-        role: UserRole = "user",
-        password: str | None = None,
-        membership: GroupRole | None = None,
-    ) -> User:
-        """Make an account, in a group if one is named; without a password nobody signs in to it yet.
+    async def add(self, actor: Actor, account: NewAccount, password: str | None = None) -> User:
+        """Make an account; without a password nobody signs in to it yet.
 
         Raises ConflictError if the name is taken, InvalidValueError.
         """
         _authorise(actor.principal, Action.MANAGE)
         password_hash = None if password is None else await self._passwords.hash(password)
-        new = NewUser(self._new_id(), username, name, role, password_hash)
-        group_id = None if membership is None else membership.group_id
-        more: dict[str, Any] = {} if membership is None else {"group_role": membership.role}
-        entry = actor.did("user.added", group_id=group_id, user_id=str(new.id), username=username, role=role, **more)
-        return await self._store.add(entry, new, membership)
+        new = NewUser(self._new_id(), account.username, account.name, account.role, password_hash)
+        details: dict[str, Any] = {"user_id": str(new.id), "username": new.username, "role": new.role}
+        if account.membership is None:
+            return await self._store.add(actor.did("user.added", **details), new)
+        details["group_role"] = account.membership.role
+        entry = actor.did("user.added", group_id=account.membership.group_id, **details)
+        return await self._store.add(entry, new, account.membership)
 
     async def change(self, actor: Actor, user_id: UUID, is_active: bool | None, role: UserRole | None) -> User:
         """Disable or enable an account, make it an admin's or not; None leaves it as it is.

@@ -79,12 +79,13 @@ class Graphs:
             rows = await connection.fetch(self.LIST, project_id)
         return tuple(map(_graph, rows))
 
+    # Projects are those that the caller sees.
     SHARED = """
         SELECT g.id, g.project_id, g.name, g.description, g.graph_type, g.parent_graph_id, g.created_at, g.updated_at,
             role_in_graph(g.id) AS role
         FROM graphs g
         WHERE g.id IN (SELECT caller_shared_graphs('viewer')) AND graph_is_there(g.id)
-            AND role_in_project(g.project_id) IS NULL
+            AND NOT EXISTS (SELECT FROM projects p WHERE p.id = g.project_id)
         ORDER BY g.created_at, g.id
     """
 

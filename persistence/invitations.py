@@ -12,6 +12,16 @@ from persistence.people_records import AuditEntry
 from persistence.records import EVERYONE_GROUP_ID, Caller
 from persistence.users import MAKE_ADMIN, add_user, join_group, set_password
 
+# Whoever made it may still invite: somebody who was taken out does not come back by a link they kept.
+_STANDS = """
+    i.accepted_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > now() AND (
+        i.created_by IN ('00000000-0000-7000-8000-000000000001', '00000000-0000-7000-8000-000000000002')
+        OR EXISTS (
+            SELECT FROM users c LEFT JOIN group_memberships m ON m.group_id = i.group_id AND m.user_id = c.id
+            WHERE c.id = i.created_by AND c.is_active AND (c.role = 'admin' OR m.role = 'admin')
+        )
+    )
+"""
 CREATE = """
     INSERT INTO invitations (id, token_hash, expires_at, group_id, role, user_id, makes_admin, created_by)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING created_at
@@ -37,11 +47,10 @@ class Invitations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    LIST = """
-        SELECT id, role, created_at, expires_at, created_by FROM invitations
-        WHERE group_id = $1 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > now()
-        ORDER BY created_at, id
-    """
+    LIST = f"""
+        SELECT i.id, i.role, i.created_at, i.expires_at, i.created_by FROM invitations i
+        WHERE i.group_id = $1 AND {_STANDS} ORDER BY i.created_at, i.id
+    """  # noqa: S608 - a condition of ours
 
     async def of_group(self, caller: Caller, group_id: UUID) -> tuple[Invitation, ...]:
         """Return the invitations to a group that can still be accepted, oldest first."""
@@ -105,13 +114,12 @@ class Invitations:
             await append_audit(connection, entry)
 
     # The owner's link is for an installation that nobody looks after yet.
-    FIND = """
+    FIND = f"""
         SELECT i.id, i.group_id, g.name AS group_name, i.role, i.user_id, u.username, i.makes_admin, i.expires_at
         FROM invitations i LEFT JOIN groups g ON g.id = i.group_id LEFT JOIN users u ON u.id = i.user_id
-        WHERE i.token_hash = $1 AND i.accepted_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > now()
-            AND coalesce(u.is_active, TRUE)
+        WHERE i.token_hash = $1 AND coalesce(u.is_active, TRUE) AND {_STANDS}
             AND NOT (i.makes_admin AND EXISTS (SELECT FROM users WHERE role = 'admin' AND is_active))
-    """
+    """  # noqa: S608 - a condition of ours
 
     async def find(self, token_hash: bytes) -> OpenInvitation:
         """Return what a token opens. Raises UnknownInvitationError."""
@@ -123,7 +131,7 @@ class Invitations:
 
     # Whoever waits here for another one who accepts finds none afterwards. All owners' links wait for one row.
     LOCK = f"{FIND} FOR UPDATE OF i"
-    LOCK_EVERYONE = "SELECT id FROM groups WHERE id = $1 FOR UPDATE"
+    LOCK_EVERYONE = "SELECT id FROM groups WHERE id = $1 FOR NO KEY UPDATE"
     ACCEPT = "UPDATE invitations SET accepted_at = now(), accepted_by = $2 WHERE id = $1"
 
     async def accept_as_new(self, token_hash: bytes, entry: AuditEntry, new: NewUser) -> OpenInvitation:

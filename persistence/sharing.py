@@ -53,17 +53,17 @@ class GraphRoles:
         async with self._database.request(caller, entry.graph_id) as connection:
             if not await connection.fetchval(self.IS_KNOWN, entry.graph_id, user_id, BUILT_IN_USERS):
                 raise NotFoundError("person", user_id)
+            await append_audit(connection, entry)  # first: one may take away what one is by oneself
             await connection.execute(self.SET, entry.graph_id, user_id, role, caller.user_id)
-            await append_audit(connection, entry)
 
     REMOVE = "DELETE FROM graph_roles WHERE graph_id = $1 AND user_id = $2 RETURNING user_id"
 
     async def remove(self, caller: Caller, entry: AuditEntry, user_id: UUID) -> None:
         """Let a person be in the graph `entry.graph_id` what they are in its group. Raises NotFoundError."""
         async with self._database.request(caller, entry.graph_id) as connection:
+            await append_audit(connection, entry)
             if await connection.fetchval(self.REMOVE, entry.graph_id, user_id) is None:
                 raise NotFoundError("person", user_id)
-            await append_audit(connection, entry)
 
 
 class ShareLinks:

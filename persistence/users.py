@@ -27,6 +27,7 @@ JOIN = """
 """
 PASSWORD = "UPDATE users SET password_hash = $2 WHERE id = $1 AND external_subject IS NULL RETURNING id"  # noqa: S105 - a statement
 END_SESSIONS = "UPDATE sessions SET revoked = TRUE WHERE user_id = $1 AND NOT revoked"
+REVOKE_LINKS = "UPDATE share_links SET revoked_at = now() WHERE created_by = $1 AND revoked_at IS NULL"
 FORGET = {
     table: f"DELETE FROM {table} WHERE user_id = $1"  # noqa: S608 - names of ours
     for table in ("sessions", "personal_access_tokens", "invitations", "graph_roles", "group_memberships")
@@ -117,7 +118,9 @@ class Users:
     async def change(
         self, entries: Sequence[AuditEntry], user_id: UUID, is_active: bool | None, role: UserRole | None
     ) -> User:
-        """Disable or enable an account, make it an admin's or not; None leaves it as it is. Its sessions end with it.
+        """Disable or enable an account, make it an admin's or not; None leaves it as it is.
+
+        The sessions of one that is disabled end, and so do the links it made into graphs.
 
         Raises NotFoundError, LastAdminError.
         """
@@ -127,6 +130,7 @@ class Users:
             await connection.execute(self.CHANGE, user_id, is_active, role, BUILT_IN_USERS)
             if is_active is False:
                 await connection.execute(END_SESSIONS, user_id)
+                await connection.execute(REVOKE_LINKS, user_id)
             for entry in entries:
                 await append_audit(connection, entry)
             return await self._read(connection, user_id)
@@ -154,6 +158,7 @@ class Users:
             await self._check_others(connection, user_id)
             if await connection.fetchval(self.ANONYMISE, user_id, BUILT_IN_USERS) is None:
                 raise NotFoundError("account", user_id)
+            await connection.execute(REVOKE_LINKS, user_id)
             for statement in FORGET.values():
                 await connection.execute(statement, user_id)
             await append_audit(connection, entry)

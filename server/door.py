@@ -106,10 +106,11 @@ class Door:
     def _visitor(self, request: Request, peer: str) -> Visitor:
         for name in ("Host", "Origin", "User-Agent"):
             _single(request, name)
+        visitor = self.visitors.visitor(request.headers.get_all, peer)
         try:
-            return self.origins.check(self.visitors.visitor(request.headers.get_all, peer))
+            return self.origins.check(visitor)
         except ForeignRequestError as error:
-            raise RefusedError(403, str(error)) from None
+            raise self._foreign(visitor, str(error)) from None
 
     async def _known(self, visitor: Visitor, token: str | None, name: str) -> Principal:
         try:
@@ -123,9 +124,9 @@ class Door:
         try:
             principal = await self.authenticate(visitor, token)
         except ForeignRequestError as error:
-            raise RefusedError(403, str(error)) from None
+            raise self._foreign(visitor, str(error)) from None
         if is_by_cookie(principal, token) and visitor.origin is None:  # a foreign one's cookie does not come so far
-            raise RefusedError(403, "only our own page may use its cookie; programs send a token")
+            raise self._foreign(visitor, "only our own page may use its cookie; programs send a token")
         return principal
 
     async def _admission(self, visitor: Visitor, principal: Principal, graph_id: UUID) -> Admission:
@@ -134,6 +135,11 @@ class Door:
             self._note(visitor, principal, graph_id, NO_ROLE)
             raise RefusedError(404, NO_SUCH_GRAPH)
         return Admission(graph_id, principal, read_only=not may(principal, Action.EDIT, graph), visitor=visitor)
+
+    def _foreign(self, visitor: Visitor, detail: str) -> RefusedError:
+        client = Client.of(visitor.address, visitor.user_agent)
+        self.refusals.note("request.made", detail, None, client)
+        return RefusedError(403, detail)
 
     def _note(self, visitor: Visitor, principal: Principal | None, graph_id: UUID, reason: str) -> None:
         client = Client.of(visitor.address, visitor.user_agent)

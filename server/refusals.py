@@ -35,6 +35,7 @@ class Refusals:
         self._log = log
         self._limit = limit
         self._waiting: deque[Refusal] = deque()
+        self._flushing = asyncio.Lock()
         self.lost = 0
         """How many were not written, since too many waited or the database did not answer."""
 
@@ -73,11 +74,14 @@ class Refusals:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what waits; what the database does not take is counted as lost."""
-        if not self._waiting:
-            return
-        batch = tuple(self._waiting)
-        self._waiting.clear()
+        """Write what waits, after what is being written; what the database does not take is counted as lost."""
+        async with self._flushing:
+            if self._waiting:
+                batch = tuple(self._waiting)
+                self._waiting.clear()
+                await self._write(batch)
+
+    async def _write(self, batch: Sequence[Refusal]) -> None:
         try:
             await self._log.append_refusals(batch)
         except StoreError as error:

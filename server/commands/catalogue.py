@@ -8,14 +8,12 @@ from uuid import UUID
 
 import typer
 
-from auth.passwords import Passwords
 from auth.policy import OPERATOR
 from persistence.database import Database
 from persistence.graphs import Graphs
 from persistence.groups import Groups
 from persistence.projects import Projects
 from server.commands.sentences import UsageError
-from server.community import Community, build_community
 from server.documents import Documents
 from server.node import Node, running_node
 from server.settings import Settings
@@ -32,14 +30,6 @@ GroupOption = Annotated[
     str | None,
     typer.Option("--group", help="Group of the project, by name or id.", show_default="Everyone"),
 ]
-
-
-@asynccontextmanager
-async def open_community(settings: Settings) -> AsyncIterator[tuple[Database, Community]]:
-    """Open the store and what knows about people, for the length of the block. Raises StoreError."""
-    with closing(Passwords(waiting=1)) as passwords:
-        async with open_store(settings, create=True) as database:
-            yield database, build_community(database, passwords)
 
 
 async def group_named(database: Database, name: str | None) -> UUID | None:

@@ -1,24 +1,26 @@
 """`layercake user`: people's accounts. Also while a server runs."""
 
-import asyncio
 import sys
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from pydantic import TypeAdapter, ValidationError
 
 from auth.audit import TERMINAL
+from auth.people import NewAccount
 from auth.policy import OPERATOR, Role
-from persistence.group_records import GroupRole
-from server.commands.catalogue import DatabaseUrl, DataDir, group_named, open_community
-from server.commands.groups import user_named
-from server.commands.links import invitation_link
-from server.commands.sentences import UsageError, explained
+from persistence.group_records import GroupRole, User
+from server.commands.catalogue import DatabaseUrl, DataDir
+from server.commands.community import OpenCommunity, run
+from server.commands.sentences import UsageError
 from server.http.clients import NewPassword
 from server.http.requests import Name
-from server.settings import Settings
 
 Username = Annotated[str, typer.Argument(metavar="USERNAME", help="Name to sign in with.")]
+FullName = Annotated[str | None, typer.Option(help="Name to show.")]
+IsAdmin = Annotated[bool, typer.Option("--admin", help="Make it an admin of the installation.")]
+GroupName = Annotated[str | None, typer.Option(help="Group to be in, by name or id.")]
+GroupRoleName = Annotated[Role, typer.Option(help="What to be in that group.")]
 Prompt = Annotated[bool, typer.Option("--password", help="Ask for the password.")]
 Stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 
@@ -32,58 +34,57 @@ app = typer.Typer(help="Work on people's accounts.", no_args_is_help=True)
 def add(
     *,
     username: Username,
-    name: Annotated[str | None, typer.Option(help="Name to show.")] = None,
-    admin: Annotated[bool, typer.Option("--admin", help="Make it an admin of the installation.")] = False,
-    group: Annotated[str | None, typer.Option(help="Group to be in, by name or id.")] = None,
-    role: Annotated[Role, typer.Option(help="What to be in that group.")] = Role.MEMBER,
+    name: FullName = None,
+    admin: IsAdmin = False,
+    group: GroupName = None,
+    role: GroupRoleName = Role.MEMBER,
     prompt: Prompt = False,
     password_stdin: Stdin = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Make an account. Without a password, print a link with which its person chooses one, once, within 7 days."""
+    given = _given(prompt=prompt, stdin=password_stdin)
 
-    async def work(settings: Settings, password: str | None) -> str | None:
-        async with open_community(settings) as (database, community):
-            group_id = await group_named(database, group)
-            membership = None if group_id is None else GroupRole(group_id, role.value)
-            user_role: Literal["user", "admin"] = "admin" if admin else "user"
-            new = await community.people.add(TERMINAL, _valid_name(username), name, user_role, password, membership)
-            if password is not None:
-                return None
-            link = await community.invitations.link_to_password(TERMINAL, new.id)
-            return invitation_link(settings, link.token)
+    async def work(opened: OpenCommunity) -> str | None:
+        password = _checked_password(given)
+        membership = None if group is None else GroupRole(await opened.group_id(group), role.value)
+        account = NewAccount(_checked_name(username), name, "admin" if admin else "user", membership)
+        new = await opened.community.people.add(TERMINAL, account, password)
+        return await _link(opened, new) if password is None else None
 
-    with explained():
-        settings, password = _settings(data_dir, database_url), _password(prompt=prompt, stdin=password_stdin)
-        _tell(asyncio.run(work(settings, password)))
+    _tell(run(data_dir, database_url, work))
 
 
 @app.command("list")
 def list_users(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """List all accounts, oldest first."""
 
-    async def work(settings: Settings) -> list[str]:
-        async with open_community(settings) as (_, community):
-            users = await community.people.list(OPERATOR)
-        marks = [" ".join(("admin",) * (u.role == "admin") + ("disabled",) * (not u.is_active)) for u in users]
-        return [f"{u.id}  {u.username}  {mark}".rstrip() for u, mark in zip(users, marks, strict=True)]
+    async def work(opened: OpenCommunity) -> list[str]:
+        return [_line(user) for user in await opened.community.people.list(OPERATOR)]
 
-    with explained():
-        for line in asyncio.run(work(_settings(data_dir, database_url))):
-            typer.echo(line)
+    for line in run(data_dir, database_url, work):
+        typer.echo(line)
 
 
 @app.command()
 def disable(username: Username, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
-    """Let nobody in with an account any more: its sessions and tokens end."""
-    _set_active(username, _settings(data_dir, database_url), is_active=False)
+    """Let nobody in with an account any more: its sessions end, its tokens rest."""
+
+    async def work(opened: OpenCommunity) -> None:
+        await opened.community.people.change(TERMINAL, (await opened.user(username)).id, False, None)
+
+    run(data_dir, database_url, work)
 
 
 @app.command()
 def enable(username: Username, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """Let the person of a disabled account in again."""
-    _set_active(username, _settings(data_dir, database_url), is_active=True)
+
+    async def work(opened: OpenCommunity) -> None:
+        await opened.community.people.change(TERMINAL, (await opened.user(username)).id, True, None)
+
+    run(data_dir, database_url, work)
 
 
 @app.command("password")
@@ -95,58 +96,52 @@ def set_password(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Give an account another password, or print a link with which its person chooses one. Its sessions end."""
+    given = _given(prompt=prompt, stdin=password_stdin)
 
-    async def work(settings: Settings, password: str | None) -> str | None:
-        async with open_community(settings) as (database, community):
-            user = await user_named(database, username)
-            if password is None:
-                return invitation_link(
-                    settings, (await community.invitations.link_to_password(TERMINAL, user.id)).token
-                )
-            await community.people.set_password(TERMINAL, user.id, password)
-            return None
+    async def work(opened: OpenCommunity) -> str | None:
+        password, user = _checked_password(given), await opened.user(username)
+        if password is None:
+            return await _link(opened, user)
+        await opened.community.people.set_password(TERMINAL, user.id, password)
+        return None
 
-    with explained():
-        settings, password = _settings(data_dir, database_url), _password(prompt=prompt, stdin=password_stdin)
-        _tell(asyncio.run(work(settings, password)))
+    _tell(run(data_dir, database_url, work))
 
 
 @app.command()
 def anonymise(username: Username, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """Disable an account and forget who it was, for ever; what was done with it stays."""
 
-    async def work(settings: Settings) -> None:
-        async with open_community(settings) as (database, community):
-            await community.people.anonymise(TERMINAL, (await user_named(database, username)).id)
+    async def work(opened: OpenCommunity) -> None:
+        await opened.community.people.anonymise(TERMINAL, (await opened.user(username)).id)
 
-    with explained():
-        asyncio.run(work(_settings(data_dir, database_url)))
+    run(data_dir, database_url, work)
 
 
-def _set_active(username: str, settings: Settings, *, is_active: bool) -> None:
-    async def work() -> None:
-        async with open_community(settings) as (database, community):
-            await community.people.change(TERMINAL, (await user_named(database, username)).id, is_active, None)
-
-    with explained():
-        asyncio.run(work())
+def _line(user: User) -> str:
+    marks = ("admin",) * (user.role == "admin") + ("disabled",) * (not user.is_active)
+    return "  ".join((str(user.id), user.username, *marks))
 
 
-def _password(*, prompt: bool, stdin: bool) -> str | None:
-    """Return the password that was given, None if none was. Raises UsageError for one that is too short or long."""
+async def _link(opened: OpenCommunity, user: User) -> str:
+    return opened.link((await opened.community.invitations.link_to_password(TERMINAL, user.id)).token)
+
+
+def _given(*, prompt: bool, stdin: bool) -> str | None:
+    """Return the password that is given, None if none is."""
     if stdin:
-        text = sys.stdin.readline().rstrip("\r\n")
-    elif prompt:
-        text = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    else:
-        return None
+        return sys.stdin.readline().rstrip("\r\n")
+    return typer.prompt("Password", hide_input=True, confirmation_prompt=True) if prompt else None
+
+
+def _checked_password(text: str | None) -> str | None:
     try:
-        return _PASSWORD.validate_python(text)
+        return None if text is None else _PASSWORD.validate_python(text)
     except ValidationError:
         raise UsageError("a password has 12 to 1,024 characters; choose another one") from None
 
 
-def _valid_name(username: str) -> str:
+def _checked_name(username: str) -> str:
     try:
         return _NAME.validate_python(username)
     except ValidationError:
@@ -156,7 +151,3 @@ def _valid_name(username: str) -> str:
 def _tell(link: str | None) -> None:
     if link is not None:
         typer.echo(f"Choose the password: {link}")
-
-
-def _settings(data_dir: DataDir, database_url: DatabaseUrl) -> Settings:
-    return Settings.with_options(data_dir=data_dir, database_url=database_url)

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from auth.invitations import Invitations, PasswordLink
-from auth.people import People
+from auth.people import NewAccount, People
 from persistence.group_records import User, UserRole
 from server.http.problems import describe
 from server.http.requests import Acting, BoundedRoute, Caller, Name
@@ -108,7 +108,7 @@ class _UserRoutes:
         return {"items": await self._people.list(caller)}
 
     async def add(self, body: NewUserBody, actor: Acting) -> User:
-        return await self._people.add(actor, body.username, body.name, body.role)
+        return await self._people.add(actor, NewAccount(body.username, body.name, body.role))
 
     async def change(self, user_id: UUID, body: UserChanges, actor: Acting) -> User:
         return await self._people.change(actor, user_id, body.is_active, body.role)

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 import httpx
@@ -23,27 +25,44 @@ async def served(database: Database, database_url: str) -> AsyncIterator[Town]:
         yield served
 
 
-async def signed_in(served: Town, username: str, role: Role | None = None, *, is_admin: bool = False) -> Any:
-    """Add a person and return their client, with the id as `user_id`."""
-    user_id = await served.add(username, role, is_admin=is_admin)
-    client = served.client((await served.tokens(username))["access_token"])
-    client.user_id = user_id
-    return client
+@dataclass(frozen=True)
+class Person:
+    """Somebody who is signed in."""
+
+    user_id: UUID
+    http: httpx.AsyncClient
 
 
-async def names(client: httpx.AsyncClient, address: str) -> list[str]:
-    return [item.get("username") or item["name"] for item in (await client.get(address)).json()["items"]]
+class SignIn(Protocol):
+    async def __call__(self, username: str, role: Role | None = None, *, is_admin: bool = False) -> Person: ...
 
 
-async def test_PEOPLE_1_a_group_lives_and_others_see_nothing_of_it(served: Town) -> None:
-    owner, ada = await signed_in(served, "owner", is_admin=True), await signed_in(served, "ada")
-    made = await owner.post("/api/groups", json={"name": "Bridges", "description": "over rivers"})
-    twin = await owner.post("/api/groups", json={"name": "Bridges"})
+@pytest.fixture
+async def signed_in(served: Town) -> AsyncIterator[SignIn]:
+    """Adds a person, in the built-in group if a role is named, and signs them in."""
+    async with AsyncExitStack() as clients:
+
+        async def sign_in(username: str, role: Role | None = None, *, is_admin: bool = False) -> Person:
+            user_id = await served.add(username, role, is_admin=is_admin)
+            client = served.client((await served.tokens(username))["access_token"])
+            return Person(user_id, await clients.enter_async_context(client))
+
+        yield sign_in
+
+
+async def names(person: Person, address: str) -> list[str]:
+    return [item.get("username") or item["name"] for item in (await person.http.get(address)).json()["items"]]
+
+
+async def test_PEOPLE_1_a_group_lives_and_others_see_nothing_of_it(signed_in: SignIn) -> None:
+    owner, ada = await signed_in("owner", is_admin=True), await signed_in("ada")
+    made = await owner.http.post("/api/groups", json={"name": "Bridges", "description": "over rivers"})
+    twin = await owner.http.post("/api/groups", json={"name": "Bridges"})
     group, unknown = f"/api/groups/{made.json()['id']}", f"/api/groups/{new_id()}"
 
     assert (made.status_code, twin.status_code, made.json()["role"]) == (201, 201, "admin")
-    assert (await ada.post("/api/groups", json={"name": "Mine"})).status_code == 403
-    assert (await ada.get("/api/groups")).json() == {"items": []}
+    assert (await ada.http.post("/api/groups", json={"name": "Mine"})).status_code == 403
+    assert (await ada.http.get("/api/groups")).json() == {"items": []}
     for method, path, body in (
         ("PATCH", "", {"name": "x"}),
         ("GET", "/members", None),
@@ -52,99 +71,102 @@ async def test_PEOPLE_1_a_group_lives_and_others_see_nothing_of_it(served: Town)
         ("GET", "/invitations", None),
         ("POST", "/invitations", {"role": "admin"}),
     ):
-        hidden = await ada.request(method, group + path, json=body)
-        absent = await ada.request(method, unknown + path, json=body)
+        hidden = await ada.http.request(method, group + path, json=body)
+        absent = await ada.http.request(method, unknown + path, json=body)
         assert hidden.status_code == absent.status_code == 404, path
         assert hidden.text.replace(group[-36:], "") == absent.text.replace(unknown[-36:], "")
 
-    assert (await owner.put(f"{group}/members/{ada.user_id}", json={"role": "viewer"})).status_code == 204
-    assert (await ada.get("/api/groups")).json()["items"][0]["role"] == "viewer"
+    assert (await owner.http.put(f"{group}/members/{ada.user_id}", json={"role": "viewer"})).status_code == 204
+    assert (await ada.http.get("/api/groups")).json()["items"][0]["role"] == "viewer"
     assert await names(ada, f"{group}/members") == ["owner", "ada"]
-    assert (await ada.patch(group, json={"name": "x"})).status_code == 403
-    changed = (await owner.patch(group, json={"name": "Tunnels"})).json()
+    assert (await ada.http.patch(group, json={"name": "x"})).status_code == 403
+    changed = (await owner.http.patch(group, json={"name": "Tunnels"})).json()
     assert (changed["name"], changed["description"]) == ("Tunnels", "over rivers")
-    assert (await ada.delete(f"{group}/members/{ada.user_id}")).status_code == 204
-    assert (await ada.get(f"{group}/members")).status_code == 404
+    assert (await ada.http.delete(f"{group}/members/{ada.user_id}")).status_code == 204
+    assert (await ada.http.get(f"{group}/members")).status_code == 404
 
 
-async def test_PEOPLE_1_an_admin_of_a_group_takes_in_nobody_but_by_invitation(served: Town) -> None:
-    ada, bob = await signed_in(served, "ada", Role.ADMIN), await signed_in(served, "bob")
+async def test_PEOPLE_1_an_admin_of_a_group_takes_in_nobody_but_by_invitation(signed_in: SignIn) -> None:
+    ada, bob = await signed_in("ada", Role.ADMIN), await signed_in("bob")
 
-    assert (await ada.put(f"{EVERYONE}/members/{bob.user_id}", json={"role": "viewer"})).status_code == 404
+    assert (await ada.http.put(f"{EVERYONE}/members/{bob.user_id}", json={"role": "viewer"})).status_code == 404
     assert await names(ada, f"{EVERYONE}/members") == ["ada"]
 
 
-async def test_PEOPLE_2_the_last_admin_of_a_group_stays(served: Town) -> None:
-    ada, bob = await signed_in(served, "ada", Role.ADMIN), await signed_in(served, "bob", Role.ADMIN)
+async def test_PEOPLE_2_the_last_admin_of_a_group_stays(signed_in: SignIn) -> None:
+    ada, bob = await signed_in("ada", Role.ADMIN), await signed_in("bob", Role.ADMIN)
     of_ada, of_bob = f"{EVERYONE}/members/{ada.user_id}", f"{EVERYONE}/members/{bob.user_id}"
 
-    leave = await asyncio.gather(ada.delete(of_bob), bob.delete(of_ada))
+    leave = await asyncio.gather(ada.http.delete(of_bob), bob.http.delete(of_ada))
     assert sorted(answer.status_code for answer in leave) in ([204, 404], [204, 409])
     left, one = (ada, of_ada) if await names(ada, "/api/groups") else (bob, of_bob)
-    for answer in (await left.delete(one), await left.put(one, json={"role": "member"})):
+    for answer in (await left.http.delete(one), await left.http.put(one, json={"role": "member"})):
         assert (answer.status_code, answer.json()["code"]) == (409, "last_admin")
-    assert (await left.put(one, json={"role": "admin"})).status_code == 204
+    assert (await left.http.put(one, json={"role": "admin"})).status_code == 204
 
 
-async def test_PEOPLE_2_of_two_admins_who_step_down_at_once_one_stays(served: Town) -> None:
-    ada, bob = await signed_in(served, "ada", Role.ADMIN), await signed_in(served, "bob", Role.ADMIN)
+async def test_PEOPLE_2_of_two_admins_who_step_down_at_once_one_stays(signed_in: SignIn) -> None:
+    ada, bob = await signed_in("ada", Role.ADMIN), await signed_in("bob", Role.ADMIN)
 
     answers = await asyncio.gather(
-        *(one.put(f"{EVERYONE}/members/{one.user_id}", json={"role": "viewer"}) for one in (ada, bob))
+        *(one.http.put(f"{EVERYONE}/members/{one.user_id}", json={"role": "viewer"}) for one in (ada, bob))
     )
 
     assert sorted(answer.status_code for answer in answers) == [204, 409]
 
 
-async def test_PEOPLE_2_the_last_admin_of_the_installation_stays(served: Town) -> None:
-    owner, second = await signed_in(served, "owner", is_admin=True), await signed_in(served, "second", is_admin=True)
+async def test_PEOPLE_2_the_last_admin_of_the_installation_stays(signed_in: SignIn) -> None:
+    owner, second = await signed_in("owner", is_admin=True), await signed_in("second", is_admin=True)
 
     answers = await asyncio.gather(
-        *(one.patch(f"/api/users/{one.user_id}", json={"role": "user"}) for one in (owner, second))
+        *(one.http.patch(f"/api/users/{one.user_id}", json={"role": "user"}) for one in (owner, second))
     )
     assert sorted(answer.status_code for answer in answers) == [200, 409]
     left = owner if answers[0].status_code == 409 else second
     one = f"/api/users/{left.user_id}"
-    for answer in (await left.patch(one, json={"is_active": False}), await left.delete(one)):
+    for answer in (await left.http.patch(one, json={"is_active": False}), await left.http.delete(one)):
         assert (answer.status_code, answer.json()["code"]) == (409, "last_admin")
 
 
-async def test_PEOPLE_3_who_leaves_a_group_keeps_nothing_in_its_graphs(served: Town) -> None:
-    ada, bob = await signed_in(served, "ada", Role.ADMIN), await signed_in(served, "bob", Role.MEMBER)
-    project = (await ada.post("/api/projects", json={"name": "p"})).json()["id"]
-    graph = "/api/graphs/" + (await ada.post(f"/api/projects/{project}/graphs", json={"name": "g"})).json()["id"]
-    assert (await ada.put(f"{graph}/access/{bob.user_id}", json={"role": "admin"})).status_code == 204
+async def test_PEOPLE_3_who_leaves_a_group_keeps_nothing_in_its_graphs(served: Town, signed_in: SignIn) -> None:
+    ada, bob = await signed_in("ada", Role.ADMIN), await signed_in("bob", Role.MEMBER)
+    project = (await ada.http.post("/api/projects", json={"name": "p"})).json()["id"]
+    graph = "/api/graphs/" + (await ada.http.post(f"/api/projects/{project}/graphs", json={"name": "g"})).json()["id"]
+    assert (await ada.http.put(f"{graph}/access/{bob.user_id}", json={"role": "admin"})).status_code == 204
+    link = (await bob.http.post(f"{graph}/share-links", json={"role": "member"})).json()["token"]
 
-    assert (await ada.delete(f"{EVERYONE}/members/{bob.user_id}")).status_code == 204
+    assert (await ada.http.delete(f"{EVERYONE}/members/{bob.user_id}")).status_code == 204
 
-    assert (await bob.get(graph)).status_code == 404
-    assert (await bob.get("/api/graphs")).json() == {"items": []}
+    assert (await bob.http.get(graph)).status_code == 404
+    assert (await bob.http.get("/api/graphs")).json() == {"items": []}
+    async with served.client(link) as guest:
+        assert (await guest.get(graph)).status_code == 401
 
 
-async def test_PEOPLE_9_a_project_goes_to_the_group_that_is_named(served: Town) -> None:
-    owner, ada = await signed_in(served, "owner", is_admin=True), await signed_in(served, "ada", Role.MEMBER)
-    group_id = (await owner.post("/api/groups", json={"name": "Everyone"})).json()["id"]
+async def test_PEOPLE_9_a_project_goes_to_the_group_that_is_named(signed_in: SignIn) -> None:
+    owner, ada = await signed_in("owner", is_admin=True), await signed_in("ada", Role.MEMBER)
+    group_id = (await owner.http.post("/api/groups", json={"name": "Everyone"})).json()["id"]
     new = {"name": "p", "group_id": group_id}
 
-    assert (await ada.post("/api/projects", json=new)).status_code == 404
-    await owner.put(f"/api/groups/{group_id}/members/{ada.user_id}", json={"role": "viewer"})
-    assert (await ada.post("/api/projects", json=new)).status_code == 403
-    await owner.put(f"/api/groups/{group_id}/members/{ada.user_id}", json={"role": "member"})
-    made = (await ada.post("/api/projects", json=new)).json()
+    assert (await ada.http.post("/api/projects", json=new)).status_code == 404
+    await owner.http.put(f"/api/groups/{group_id}/members/{ada.user_id}", json={"role": "viewer"})
+    assert (await ada.http.post("/api/projects", json=new)).status_code == 403
+    await owner.http.put(f"/api/groups/{group_id}/members/{ada.user_id}", json={"role": "member"})
+    made = (await ada.http.post("/api/projects", json=new)).json()
     assert (made["group_id"], made["role"]) == (group_id, "member")
-    own = (await ada.post("/api/projects", json={"name": "q"})).json()
+    own = (await ada.http.post("/api/projects", json={"name": "q"})).json()
     assert UUID(own["group_id"]) == EVERYONE_GROUP_ID
-    graph = (await ada.post(f"/api/projects/{own['id']}/graphs", json={"name": "g"})).json()
-    assert (graph["role"], (await ada.get(f"/api/graphs/{graph['id']}")).json()["role"]) == ("member", "member")
+    graph = (await ada.http.post(f"/api/projects/{own['id']}/graphs", json={"name": "g"})).json()
+    assert (graph["role"], (await ada.http.get(f"/api/graphs/{graph['id']}")).json()["role"]) == ("member", "member")
 
 
-async def test_PEOPLE_10_accounts_are_for_admins_of_the_installation(served: Town) -> None:
-    owner, ada = await signed_in(served, "owner", is_admin=True), await signed_in(served, "ada", Role.ADMIN)
-    made = await owner.post("/api/users", json={"username": "bob", "name": "Bob"})
+async def test_PEOPLE_10_accounts_are_for_admins_of_the_installation(signed_in: SignIn) -> None:
+    owner, ada = await signed_in("owner", is_admin=True), await signed_in("ada", Role.ADMIN)
+    made = await owner.http.post("/api/users", json={"username": "bob", "name": "Bob"})
     one = f"/api/users/{made.json()['id']}"
 
     assert (made.status_code, made.json()["name"], made.json()["role"]) == (201, "Bob", "user")
-    taken = await owner.post("/api/users", json={"username": "BOB"})
+    taken = await owner.http.post("/api/users", json={"username": "BOB"})
     assert (taken.status_code, taken.json()["code"]) == (409, "username_taken")
     assert await names(owner, "/api/users") == ["owner", "ada", "bob"]
     for method, path in (
@@ -155,31 +177,31 @@ async def test_PEOPLE_10_accounts_are_for_admins_of_the_installation(served: Tow
         ("POST", f"{one}/password-link"),
     ):
         body = {"username": "x"} if path == "/api/users" else {}
-        assert (await ada.request(method, path, json=body)).status_code == 403, path
-    assert (await owner.patch(f"/api/users/{new_id()}", json={"is_active": False})).status_code == 404
+        assert (await ada.http.request(method, path, json=body)).status_code == 403, path
+    assert (await owner.http.patch(f"/api/users/{new_id()}", json={"is_active": False})).status_code == 404
 
 
-async def test_PEOPLE_10_who_is_disabled_is_out_until_enabled(served: Town) -> None:
-    owner, ada = await signed_in(served, "owner", is_admin=True), await signed_in(served, "ada", Role.ADMIN)
+async def test_PEOPLE_10_who_is_disabled_is_out_until_enabled(served: Town, signed_in: SignIn) -> None:
+    owner, ada = await signed_in("owner", is_admin=True), await signed_in("ada", Role.ADMIN)
     one = f"/api/users/{ada.user_id}"
 
-    assert (await owner.patch(one, json={"is_active": False})).json()["is_active"] is False
-    assert (await ada.get("/api/projects")).status_code == 401
+    assert (await owner.http.patch(one, json={"is_active": False})).json()["is_active"] is False
+    assert (await ada.http.get("/api/projects")).status_code == 401
     assert (await served.login("ada")).status_code == 401
-    assert (await owner.patch(one, json={"is_active": True})).status_code == 200
-    assert (await ada.get("/api/projects")).status_code == 401
+    assert (await owner.http.patch(one, json={"is_active": True})).status_code == 200
+    assert (await ada.http.get("/api/projects")).status_code == 401
     assert (await served.login("ada")).status_code == 200
 
 
-async def test_PEOPLE_10_who_is_anonymised_is_forgotten(served: Town) -> None:
+async def test_PEOPLE_10_who_is_anonymised_is_forgotten(served: Town, signed_in: SignIn) -> None:
     owner, ada = (
-        await signed_in(served, "owner", Role.ADMIN, is_admin=True),
-        await signed_in(served, "ada", Role.MEMBER),
+        await signed_in("owner", Role.ADMIN, is_admin=True),
+        await signed_in("ada", Role.MEMBER),
     )
 
-    assert (await owner.delete(f"/api/users/{ada.user_id}")).status_code == 204
+    assert (await owner.http.delete(f"/api/users/{ada.user_id}")).status_code == 204
 
-    assert (await ada.get("/api/projects")).status_code == 401
+    assert (await ada.http.get("/api/projects")).status_code == 401
     assert (await served.login("ada")).status_code == 401
     assert await names(owner, f"{EVERYONE}/members") == ["owner"]
     row = await served.owner.fetchrow("SELECT * FROM users WHERE id = $1", ada.user_id)

@@ -131,7 +131,7 @@ async def test_PEOPLE_5_a_password_link_sets_the_password_and_ends_all_sessions(
     served: Town, ada: httpx.AsyncClient
 ) -> None:
     user_id = await served.add("bob", None)
-    old = served.client((await served.tokens("bob"))["access_token"])
+    old = (await served.tokens("bob"))["access_token"]
     first, second = [(await ada.post(f"/api/users/{user_id}/password-link")).json()["token"] for _ in range(2)]
     assert (await look(served, first)).status_code == 404
     seen = (await look(served, second)).json()
@@ -141,10 +141,25 @@ async def test_PEOPLE_5_a_password_link_sets_the_password_and_ends_all_sessions(
     answer = await accept(served, second, password=OTHER_PASSWORD)
 
     assert answer.status_code == 200
-    assert (await old.get("/api/auth/me")).status_code == 401
+    async with served.client(old) as session:
+        assert (await session.get("/api/auth/me")).status_code == 401
     assert (await served.login("bob")).status_code == 401
     assert (await served.login("bob", OTHER_PASSWORD)).status_code == 200
     assert (await accept(served, second, password=PASSWORD)).status_code == 404
+
+
+async def test_PEOPLE_3_an_invitation_works_as_long_as_its_maker_may_invite(
+    served: Town, ada: httpx.AsyncClient
+) -> None:
+    user_id = await served.add("bob", Role.ADMIN)
+    async with served.client((await served.tokens("bob"))["access_token"]) as bob:
+        token = (await invited(bob))["token"]
+    for role, status in (("member", 404), ("admin", 200)):
+        await ada.put(f"/api/groups/{EVERYONE_GROUP_ID}/members/{user_id}", json={"role": role})
+        assert (await look(served, token)).status_code == status
+        assert len((await ada.get(INVITATIONS)).json()["items"]) == (status == 200)
+    await ada.patch(f"/api/users/{user_id}", json={"is_active": False})
+    assert (await accept(served, token, username="eve", password=PASSWORD)).status_code == 404
 
 
 async def test_PEOPLE_4_only_who_manages_the_group_invites_and_revokes(served: Town, ada: httpx.AsyncClient) -> None:

@@ -8,16 +8,24 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 from typer.testing import CliRunner
 
 from persistence.database import Database
+from persistence.records import EVERYONE_GROUP_ID
 from server.commands import app
+from server.commands.remote import release_remotely
+from server.commands.sentences import UsageError
+from server.settings import Settings
+from tests.conftest import LoopThread
 from tests.integration.people import PASSWORD, Town, town
 
 WAIT_S = 60
+EXAMPLE = Path(__file__).parents[2] / "examples" / "river-ferry"
 LINK = re.compile(r"(http://\S+)/#/invitation/(lci_[\w-]+)")
 
 
@@ -85,11 +93,15 @@ def test_PEOPLE_14_groups_are_managed_by_name_or_id_where_that_is_not_enough(lay
     assert "no group 'Rivers'" in layercake.refuses("group", "invite", "Rivers")
 
 
-def test_PEOPLE_14_a_project_goes_to_the_group_that_is_named(layercake: Terminal, tmp_path: str) -> None:
+def test_PEOPLE_14_a_project_goes_to_the_group_that_is_named(
+    layercake: Terminal, database_url: str, session_loop: LoopThread
+) -> None:
     layercake("group", "add", "Bridges")
     for group in ("Bridges", "Everyone", "Bridges"):
-        layercake("import", "examples/river-ferry", "--project", "p", "--group", group)
-    assert "no group" in layercake.refuses("import", "examples/river-ferry", "--project", "p", "--group", "Rivers")
+        layercake("import", str(EXAMPLE), "--project", "p", "--group", group)
+    groups = session_loop.run(fetch(database_url, "SELECT group_id, count(*) FROM projects GROUP BY 1"))
+    assert sorted(row["count"] for row in groups) == [1, 1]
+    assert "no group" in layercake.refuses("import", str(EXAMPLE), "--project", "p", "--group", "Rivers")
 
 
 @pytest.fixture
@@ -100,19 +112,58 @@ async def served(database: Database, database_url: str) -> AsyncIterator[Town]:
 
 async def test_PEOPLE_14_commands_work_beside_a_server(served: Town, layercake: Terminal) -> None:
     await asyncio.to_thread(layercake, "user", "add", "ada", "--group", "Everyone", "--password-stdin", stdin=PASSWORD)
-    ada = served.client((await served.tokens("ada"))["access_token"])
-    assert (await ada.get("/api/projects")).status_code == 200
+    token = (await served.tokens("ada"))["access_token"]
+    async with served.client(token) as ada:
+        assert (await ada.get("/api/projects")).status_code == 200
 
     link = await asyncio.to_thread(layercake, "user", "password", "ada")
     await asyncio.to_thread(layercake, "user", "disable", "ada")
 
-    assert (await ada.get("/api/projects")).status_code == 401
+    async with served.client(token) as ada:
+        assert (await ada.get("/api/projects")).status_code == 401
     await asyncio.to_thread(layercake, "user", "enable", "ada")
     body = {"token": token_in(link), "password": "a staple of another battery"}
     async with served.client() as page:
         assert (await page.post("/api/invitations/accept", json=body)).status_code == 200
     actions = [action for action, _ in await served.audited() if not action.startswith("session.")]
     assert actions == ["user.added", "invitation.made", "user.disabled", "user.enabled", "invitation.accepted"]
+
+
+async def test_PEOPLE_14_commands_that_ask_a_server_send_their_token(served: Town) -> None:
+    await served.add("ada")
+    async with served.client((await served.tokens("ada"))["access_token"]) as ada:
+        made = await ada.post("/api/auth/tokens", json={"name": "script", "scopes": ["read", "manage"]})
+    address, token = f"http://127.0.0.1:{served.port}", made.json()["token"]
+
+    with pytest.raises(UsageError, match="there is no quarantined operation 1"):
+        await release_remotely(Settings.with_options(server=address, token=token), 1)
+    with pytest.raises(UsageError, match="sign in"):
+        await release_remotely(Settings.with_options(server=address), 1)
+    assert token not in repr(Settings.with_options(token=token))
+
+
+def test_PEOPLE_11_exports_by_command_are_in_the_audit_log(
+    layercake: Terminal, database_url: str, session_loop: LoopThread, tmp_path: Path
+) -> None:
+    graph = layercake("import", str(EXAMPLE), "--project", "p").split()[0]
+    layercake("export", graph, "--out", str(tmp_path / "graph.json"))
+    project = session_loop.run(fetch(database_url, "SELECT id FROM projects"))[0]["id"]
+    layercake("project", "archive", str(project), "--out", str(tmp_path / "p.zip"))
+
+    rows = session_loop.run(fetch(database_url, "SELECT action, group_id, details FROM audit_log ORDER BY id"))
+
+    assert [(row["action"], row["group_id"]) for row in rows] == [
+        ("graph.exported", EVERYONE_GROUP_ID),
+        ("project.archived", EVERYONE_GROUP_ID),
+    ]
+
+
+async def fetch(database_url: str, statement: str) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(database_url)
+    try:
+        return list(await connection.fetch(statement))
+    finally:
+        await connection.close()
 
 
 @asynccontextmanager

@@ -92,6 +92,9 @@ async def test_PEOPLE_7_only_admins_of_the_graph_give_roles_to_people_they_see(s
     assert await scene.give("carol", "member", by=scene.bob) == 204
     access = (await scene.bob.get(f"{scene.graph}/access")).json()["items"]
     assert [one["username"] for one in access] == ["ada", "bob", "carol"]
+    assert await scene.give("carol", "admin") == 204
+    assert (await scene.carol.delete(f"{scene.graph}/access/{scene.ids['carol']}")).status_code == 204
+    assert (await scene.carol.get(scene.graph)).status_code == 404
 
 
 async def test_PEOPLE_9_what_is_shared_across_groups_is_listed(scene: Scene) -> None:

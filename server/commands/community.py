@@ -1,0 +1,61 @@
+"""What the commands about people share: the store with what knows about people, and names instead of ids."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+from auth.passwords import Passwords
+from persistence.database import Database
+from persistence.group_records import User
+from persistence.users import Users
+from server.commands.catalogue import group_named
+from server.commands.links import invitation_link
+from server.commands.sentences import UsageError, explained
+from server.community import Community, build_community
+from server.settings import Settings
+from server.store import open_store
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCommunity:
+    """Groups and accounts of a store that is open."""
+
+    settings: Settings
+    database: Database
+    community: Community
+
+    async def group_id(self, name: str) -> UUID:
+        """Return the group of this name or id. Raises UsageError if it is none or several."""
+        group_id = await group_named(self.database, name)
+        assert group_id is not None
+        return group_id
+
+    async def user(self, username: str) -> User:
+        """Return the account of this name, whatever its capitals. Raises UsageError."""
+        user = await Users(self.database).find(username)
+        if user is None:
+            raise UsageError(f"there is no account {username!r}; `layercake user list` lists all")
+        return user
+
+    def link(self, token: str) -> str:
+        """Return the link of an invitation."""
+        return invitation_link(self.settings, token)
+
+
+def run(data_dir: Path | None, database_url: str | None, work: Callable[[OpenCommunity], Awaitable[_T]]) -> _T:
+    """Open the store, made if there is none, and return what `work` does with it; errors end the command."""
+    with explained():
+        settings = Settings.with_options(data_dir=data_dir, database_url=database_url)
+        return asyncio.run(_run(settings, work))
+
+
+async def _run(settings: Settings, work: Callable[[OpenCommunity], Awaitable[_T]]) -> _T:
+    with closing(Passwords(waiting=1)) as passwords:
+        async with open_store(settings, create=True) as database:
+            return await work(OpenCommunity(settings, database, build_community(database, passwords)))
