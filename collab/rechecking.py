@@ -81,16 +81,24 @@ class Rechecking:
     While the store does not answer nobody loses or gains anything, but a session that expires is let go `grace_s`
     later.
     Other credentials are never prolonged, and end with their time.
-    `forget_graph` closes a graph that is gone for all who are in it.
+    `forget_graph` closes a graph that is gone for all who are in it, and `ended` hears who was let go, and by what held
+    at which generation.
     """
 
     def __init__(
-        self, rights: OpenRights, store: RightsStore, forget_graph: Callable[[UUID], None], *, grace_s: float
+        self,
+        rights: OpenRights,
+        store: RightsStore,
+        forget_graph: Callable[[UUID], None],
+        ended: Callable[[Admission, End, int], None],
+        *,
+        grace_s: float,
     ) -> None:
         self.statistics = RightsStatistics()
         self._rights = rights
         self._store = store
         self._forget_graph = forget_graph
+        self._ended = ended
         self._grace = timedelta(seconds=grace_s)
 
     async def run(self) -> None:
@@ -122,6 +130,7 @@ class Rechecking:
             return
         if isinstance(outcome, End):
             self.statistics.changes[outcome.name.lower()] += 1
+            self._ended(holder.admission, outcome, since)
             if outcome is End.GONE:
                 self._forget_graph(holder.admission.graph_id)
             if holder in self._rights:

@@ -1,8 +1,8 @@
 """Who comes in: the answer to a websocket handshake and to an HTTP request, by one policy."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 from uuid import UUID
@@ -14,6 +14,7 @@ from auth.policy import OPERATOR, Action, Kind, Principal, Resource, may
 from collab.doorkeeper import NO_SUCH_GRAPH, Admission, RefusedError, Visitor
 from persistence.records import Caller
 from server.origin import ForeignRequestError, check_open
+from server.refusals import Refusals, key_of
 
 MAX_NAME_CHARACTERS = 255
 _PREFIX = "/sync/"
@@ -56,6 +57,7 @@ class Door:
 
     authenticate: Authenticator
     roles: Roles
+    refusals: Refusals
 
     async def admit(self, request: Request, peer: str) -> Admission:
         """Let a client of the y dialect in.
@@ -65,8 +67,7 @@ class Door:
         """
         url = _url(request)
         visitor, token = _visitor(request, peer), _token(request, url.query)
-        principal = await self._known(visitor, token)
-        return await self._admission(visitor, principal, _graph_id_in(url.path))
+        return await self._decide(visitor, token, url.path, _graph_id_in)
 
     async def admit_again(self, admission: Admission, token: str) -> Admission:
         """Let a client of the y dialect stay, with a further token.
@@ -93,8 +94,21 @@ class Door:
 
         Raises RefusedError: 401 unknown, 404 no such graph (or none one may read), whatever the name.
         """
-        principal = await self._known(visitor, token)
-        return await self._admission(visitor, principal, _graph_id(name))
+        return await self._decide(visitor, token, name, _graph_id)
+
+    async def _decide(
+        self, visitor: Visitor, token: str | None, place: str, graph_id_in: Callable[[str], UUID]
+    ) -> Admission:
+        if token is None:
+            return await self._admission(visitor, await self._known(visitor, token), graph_id_in(place))
+        key, since = key_of(visitor, token, place), self.refusals.generation
+        self.refusals.check(key)
+        try:
+            admission = await self._admission(visitor, await self._known(visitor, token), graph_id_in(place))
+        except RefusedError as error:
+            self.refusals.add(key, error, since)
+            raise
+        return replace(admission, key=key)
 
     async def _known(self, visitor: Visitor, token: str | None) -> Principal:
         try:

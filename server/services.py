@@ -21,6 +21,7 @@ from persistence.rights import RightsNotices, StoredRights
 from persistence.tables import GraphTables
 from server.door import Authenticator, Door
 from server.node import Node, build_node
+from server.refusals import Refusals
 from server.settings import Settings
 from server.supervision import MaintenanceProcess
 from server.workers import Workers
@@ -41,6 +42,7 @@ class Rights:
     open: OpenRights
     rechecking: Rechecking
     notices: RightsNotices
+    refusals: Refusals
 
     def work(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """Return what has to run."""
@@ -85,7 +87,7 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
     rights = _rights(settings, database, node)
     edge = Edge(
         node.hub,
-        Door(authenticate, rows),
+        Door(authenticate, rows, rights.refusals),
         lambda: str(new_id()),
         _tell_end,
         _tell_document_end,
@@ -114,10 +116,12 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
 
 
 def _rights(settings: Settings, database: Database, node: Node) -> Rights:
-    rights = OpenRights(settings.token_renewal_s)
-    store, grace_s = StoredRights(database), settings.rights_grace_s
-    rechecking = Rechecking(rights, store, node.hub.forget_graph, grace_s=grace_s)
-    return Rights(rights, rechecking, RightsNotices(database))
+    rights, notices = OpenRights(settings.token_renewal_s), RightsNotices(database)
+    refusals = Refusals(rights, lambda: notices.is_listening)
+    rechecking = Rechecking(
+        rights, StoredRights(database), node.hub.forget_graph, refusals.ended, grace_s=settings.rights_grace_s
+    )
+    return Rights(rights, rechecking, notices, refusals)
 
 
 def _tell_end(report: ConnectionReport) -> None:

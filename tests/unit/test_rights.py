@@ -111,7 +111,7 @@ class Shelf:
 
 @asynccontextmanager
 async def rechecking(rights: OpenRights, store: Shelf, grace_s: float = 60.0) -> AsyncIterator[Rechecking]:
-    checks = Rechecking(rights, store, lambda _: None, grace_s=grace_s)
+    checks = Rechecking(rights, store, lambda _: None, lambda *_: None, grace_s=grace_s)
     running = asyncio.create_task(checks.run())
     yield checks
     running.cancel()
