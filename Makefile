@@ -9,7 +9,7 @@ STAMPS := .make
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup run test soak bench bench-large bench-many bench-presence bench-fairness bench-stalled bench-idle crash-table \
+.PHONY: help setup run test soak bench bench-large bench-many bench-presence bench-fairness bench-stalled bench-idle bench-refused crash-table \
 	check page-check format clean
 .DEFAULT_GOAL := help
 
@@ -58,6 +58,9 @@ bench-stalled: $(STAMPS)/bench ## measure what a client that stops reading costs
 
 bench-idle: $(STAMPS)/bench ## measure what thousands of idle sockets cost
 	@$(BIN)/python -m bench.idle
+
+bench-refused: $(STAMPS)/test ## measure 1,000 people whose rights end at once, and whose clients come again
+	@$(BIN)/python -m bench.refused
 
 crash-table: $(STAMPS)/bench ## kill servers with -9 and count lost edits, for docs/reliability.md (12 minutes)
 	@$(BIN)/python -m bench.crash_table
