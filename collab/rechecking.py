@@ -79,10 +79,10 @@ class Rechecking:
     """Carries changes of rights out on open channels.
 
     While the store does not answer nobody loses or gains anything, but a session that expires is let go `grace_s`
-    later.
-    Other credentials are never prolonged, and end with their time.
-    `forget_graph` closes a graph that is gone for all who are in it, and `ended` hears who was let go, and by what held
-    at which generation.
+    later. Other credentials are never prolonged, and end with their time.
+
+    `forget_graph` closes a graph that is gone for all who are in it, and `ended` hears who was let go, why, and by what
+    held at which generation.
     """
 
     def __init__(
@@ -109,6 +109,8 @@ class Rechecking:
 
     async def _look_at(self, holders: Sequence[Holder]) -> None:
         holders = [holder for holder in holders if not self._is_let_go(holder)]
+        if not holders:
+            return
         since, asked = self._rights.generation, [holder.admission for holder in holders]
         try:
             async with asyncio.timeout(_ANSWERS_WITHIN_S):
