@@ -9,7 +9,8 @@ STAMPS := .make
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup run test soak bench bench-large bench-many bench-presence bench-fairness bench-stalled bench-idle bench-sign-in crash-table \
+.PHONY: help setup run test soak bench bench-large bench-many bench-presence bench-fairness bench-stalled bench-idle bench-sign-in \
+	bench-refused crash-table \
 	check page-check format clean
 .DEFAULT_GOAL := help
 
@@ -61,6 +62,9 @@ bench-idle: $(STAMPS)/bench ## measure what thousands of idle sockets cost
 
 bench-sign-in: $(STAMPS)/test ## measure live editing while 50 people sign in at once
 	@$(BIN)/python -m bench.sign_in
+
+bench-refused: $(STAMPS)/test ## measure 1,000 people whose rights end at once, and whose clients come again
+	@$(BIN)/python -m bench.refused
 
 crash-table: $(STAMPS)/bench ## kill servers with -9 and count lost edits, for docs/reliability.md (12 minutes)
 	@$(BIN)/python -m bench.crash_table

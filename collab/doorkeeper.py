@@ -38,6 +38,8 @@ class Admission:
     read_only: bool
     visitor: Visitor = Visitor()
     """Where the client is."""
+    key: bytes = b""
+    """What stands for its token and its graph at the door; empty if it brought none."""
 
     @property
     def user_id(self) -> UUID:

@@ -79,18 +79,26 @@ class Rechecking:
     """Carries changes of rights out on open channels.
 
     While the store does not answer nobody loses or gains anything, but a session that expires is let go `grace_s`
-    later.
-    Other credentials are never prolonged, and end with their time.
-    `forget_graph` closes a graph that is gone for all who are in it.
+    later. Other credentials are never prolonged, and end with their time.
+
+    `forget_graph` closes a graph that is gone for all who are in it, and `ended` hears who was let go, why, and by what
+    held at which generation.
     """
 
     def __init__(
-        self, rights: OpenRights, store: RightsStore, forget_graph: Callable[[UUID], None], *, grace_s: float
+        self,
+        rights: OpenRights,
+        store: RightsStore,
+        forget_graph: Callable[[UUID], None],
+        ended: Callable[[Admission, End, int], None],
+        *,
+        grace_s: float,
     ) -> None:
         self.statistics = RightsStatistics()
         self._rights = rights
         self._store = store
         self._forget_graph = forget_graph
+        self._ended = ended
         self._grace = timedelta(seconds=grace_s)
 
     async def run(self) -> None:
@@ -101,6 +109,8 @@ class Rechecking:
 
     async def _look_at(self, holders: Sequence[Holder]) -> None:
         holders = [holder for holder in holders if not self._is_let_go(holder)]
+        if not holders:
+            return
         since, asked = self._rights.generation, [holder.admission for holder in holders]
         try:
             async with asyncio.timeout(_ANSWERS_WITHIN_S):
@@ -122,6 +132,7 @@ class Rechecking:
             return
         if isinstance(outcome, End):
             self.statistics.changes[outcome.name.lower()] += 1
+            self._ended(holder.admission, outcome, since)
             if outcome is End.GONE:
                 self._forget_graph(holder.admission.graph_id)
             if holder in self._rights:

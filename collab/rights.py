@@ -40,7 +40,9 @@ class Holder(Hashable, Protocol):
 @dataclass(slots=True)
 class _Watch:
     keys: tuple[_Key, ...]
+    expires_at: datetime | None
     asks_at: datetime | None = None
+    """When the client is to be asked for a newer token; None once it was."""
     timer: asyncio.TimerHandle | None = None
 
 
@@ -65,26 +67,30 @@ class OpenRights:
 
     def watch(self, holder: Holder, since: int) -> None:
         """Watch `holder`, whose rights were asked for at the generation `since`, until `forget`."""
+        before = self._watched.get(holder)
         self.forget(holder)
-        watch = self._watched[holder] = _Watch(_keys(holder.admission))
+        expires_at = holder.admission.principal.credential.expires_at
+        watch = self._watched[holder] = _Watch(_keys(holder.admission), expires_at)
         for key in watch.keys:
             self._by_key.setdefault(key, set()).add(holder)
-        expires_at = holder.admission.principal.credential.expires_at
         if expires_at is not None:
             now = datetime.now(UTC)
-            watch.asks_at = expires_at - min(self._renewal, (expires_at - now) / _SHARE_OF_LIFE)
+            if before is not None and before.expires_at == expires_at:
+                watch.asks_at = before.asks_at
+            else:
+                watch.asks_at = expires_at - min(self._renewal, (expires_at - now) / _SHARE_OF_LIFE)
             self._set_timer(holder, watch, expires_at, now)
         if since != self.generation:
             self.look_at([holder])
 
     def ask_again(self, holder: Holder) -> None:
         """Have a client asked for a newer token a few seconds later, if `holder` is watched still."""
-        watch, expires_at = self._watched.get(holder), holder.admission.principal.credential.expires_at
-        if watch is not None and watch.timer is not None and expires_at is not None:
+        watch = self._watched.get(holder)
+        if watch is not None and watch.timer is not None and watch.expires_at is not None:
             now = datetime.now(UTC)
             watch.timer.cancel()
-            watch.asks_at = min(now + _ASK_AGAIN_AFTER, expires_at)
-            self._set_timer(holder, watch, expires_at, now)
+            watch.asks_at = now + _ASK_AGAIN_AFTER
+            self._set_timer(holder, watch, watch.expires_at, now)
 
     def forget(self, holder: Holder) -> None:
         """Watch `holder` no more. Idempotent."""
@@ -133,7 +139,7 @@ class OpenRights:
         return taken
 
     def _set_timer(self, holder: Holder, watch: _Watch, expires_at: datetime, now: datetime) -> None:
-        left_s = ((watch.asks_at or expires_at) - now).total_seconds()
+        left_s = (min(watch.asks_at or expires_at, expires_at) - now).total_seconds()
         # The wall clock may be set meanwhile, which no timer notices.
         delay_s = min(max(left_s, 0), _LOOK_AT_CLOCK_S)
         watch.timer = asyncio.get_running_loop().call_later(delay_s, self._on_time, holder, watch, expires_at)

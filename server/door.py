@@ -1,8 +1,8 @@
 """Who comes in: the answer to a websocket handshake and to an HTTP request, by one policy."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 from uuid import UUID
@@ -16,6 +16,7 @@ from collab.doorkeeper import NO_SUCH_GRAPH, Admission, RefusedError, Visitor
 from persistence.records import Caller
 from server.cookies import is_by_cookie
 from server.origin import ForeignRequestError, OriginPolicy
+from server.recent_refusals import RecentRefusals, key_of
 from server.refusals import NO_ROLE, Refusals
 from server.visitors import Visitors
 
@@ -58,6 +59,7 @@ class Door:
     roles: Roles
     visitors: Visitors
     origins: OriginPolicy
+    recent: RecentRefusals
     refusals: Refusals
 
     async def admit(self, request: Request, peer: str) -> Admission:
@@ -68,8 +70,7 @@ class Door:
         """
         url = _url(request)
         visitor, token = self._visitor(request, peer), _token(request, url.query)
-        principal = await self._known(visitor, token, url.path.removeprefix(_PREFIX))
-        return await self._admission(visitor, principal, _graph_id_in(url.path))
+        return await self._decide(visitor, token, url.path, _graph_id_in)
 
     async def admit_again(self, admission: Admission, token: str) -> Admission:
         """Let a client of the y dialect stay, with a further token.
@@ -96,8 +97,22 @@ class Door:
 
         Raises RefusedError: 401 unknown, 404 no such graph (or none one may read), whatever the name.
         """
-        principal = await self._known(visitor, token or None, name)
-        return await self._admission(visitor, principal, _graph_id(name))
+        return await self._decide(visitor, token or None, name, _graph_id)
+
+    async def _decide(
+        self, visitor: Visitor, token: str | None, place: str, graph_id_in: Callable[[str], UUID]
+    ) -> Admission:
+        if token is None:
+            return await self._admission(visitor, await self._known(visitor, token, place), graph_id_in(place))
+        key, since = key_of(visitor, token, place), self.recent.generation
+        self.recent.check(key)
+        try:
+            principal = await self._known(visitor, token, place)
+            admission = await self._admission(visitor, principal, graph_id_in(place))
+        except RefusedError as error:
+            self.recent.add(key, error, since)
+            raise
+        return replace(admission, key=key)
 
     def address_of(self, request: Request, peer: str) -> str:
         """Return where the client is; never raises."""
@@ -112,12 +127,12 @@ class Door:
         except ForeignRequestError as error:
             raise self._foreign(visitor, str(error)) from None
 
-    async def _known(self, visitor: Visitor, token: str | None, name: str) -> Principal:
+    async def _known(self, visitor: Visitor, token: str | None, place: str) -> Principal:
         try:
             return await self._authenticated(visitor, token)
         except UnauthenticatedError as error:
             with suppress(RefusedError):  # a name that is no graph's is nothing to tell of
-                self._note(visitor, None, _graph_id(name), str(error))
+                self._note(visitor, None, _graph_id(place.removeprefix(_PREFIX)), str(error))
             raise RefusedError(401, str(error)) from None
 
     async def _authenticated(self, visitor: Visitor, token: str | None) -> Principal:

@@ -25,6 +25,7 @@ from server.community import Community, build_community
 from server.door import Authenticator, Door
 from server.node import Node, build_node
 from server.origin import Origin, OriginPolicy
+from server.recent_refusals import RecentRefusals
 from server.refusals import Refusals
 from server.settings import Settings
 from server.supervision import MaintenanceProcess
@@ -47,6 +48,7 @@ class Rights:
     open: OpenRights
     rechecking: Rechecking
     notices: RightsNotices
+    recent: RecentRefusals
 
     def work(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """Return what has to run."""
@@ -97,7 +99,7 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
     )
     visitors, origins = Visitors(settings.trusted_proxies, settings.is_secure), _origins(settings)
     rights = _rights(settings, database, node)
-    door = Door(authenticate, rows, visitors, origins, refusals)
+    door = Door(authenticate, rows, visitors, origins, rights.recent, refusals)
     edge = Edge(node.hub, door, lambda: str(new_id()), _tell_end, _tell_document_end, edge_settings, rights=rights.open)
 
     async def after_delete(graph_id: UUID) -> None:
@@ -135,10 +137,12 @@ def _origins(settings: Settings) -> OriginPolicy:
 
 
 def _rights(settings: Settings, database: Database, node: Node) -> Rights:
-    rights = OpenRights(settings.token_renewal_s)
-    store, grace_s = StoredRights(database), settings.rights_grace_s
-    rechecking = Rechecking(rights, store, node.hub.forget_graph, grace_s=grace_s)
-    return Rights(rights, rechecking, RightsNotices(database))
+    rights, notices = OpenRights(settings.token_renewal_s), RightsNotices(database)
+    recent = RecentRefusals(rights, lambda: notices.is_listening)
+    rechecking = Rechecking(
+        rights, StoredRights(database), node.hub.forget_graph, recent.ended, grace_s=settings.rights_grace_s
+    )
+    return Rights(rights, rechecking, notices, recent)
 
 
 def _tell_end(report: ConnectionReport) -> None:

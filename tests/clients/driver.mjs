@@ -33,6 +33,7 @@ const COMMANDS = {
   unsynced: (client) => client.provider.unsyncedChanges,
   stateless: (client, { payload }) => client.provider.sendStateless(payload),
   retry: (client, { token }) => client.retry(token),
+  keep: (client, { token }) => { client.provider.configuration.token = token },
   // The edit and the goodbye leave in the same turn: nothing can be answered in between.
   leave: (client, { client: id, steps }) => {
     client.edit(steps)

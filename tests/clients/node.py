@@ -207,6 +207,10 @@ class NodeClient:
         """Authenticate again, with another token, on the same socket."""
         await self._node.call("retry", self.name, token=token)
 
+    async def keep(self, token: str) -> None:
+        """Have another token to send when asked for one, or when authenticating again."""
+        await self._node.call("keep", self.name, token=token)
+
     async def content(self) -> Content:
         found = await self._node.call("content", self.name)
         clocks = read_state_vector(base64.b64decode(found.pop("state_vector")))

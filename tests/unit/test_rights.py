@@ -111,7 +111,7 @@ class Shelf:
 
 @asynccontextmanager
 async def rechecking(rights: OpenRights, store: Shelf, grace_s: float = 60.0) -> AsyncIterator[Rechecking]:
-    checks = Rechecking(rights, store, lambda _: None, grace_s=grace_s)
+    checks = Rechecking(rights, store, lambda _: None, lambda *_: None, grace_s=grace_s)
     running = asyncio.create_task(checks.run())
     yield checks
     running.cancel()
@@ -208,6 +208,21 @@ async def test_RIGHTS_5_a_client_is_asked_before_its_time_is_up_and_again_if_tha
     async with rechecking(rights, store):
         await ended(again)
     assert again.times_asked == 0, "its end comes before that"
+
+
+async def test_RIGHTS_5_a_client_that_answers_with_the_same_token_is_not_asked_again() -> None:
+    rights, store = OpenRights(token_renewal_s=0.1), Shelf()
+    holding = Holding(rights, admission("backend", in_s(0.2)))
+
+    async def asked_once() -> int:
+        return holding.times_asked
+
+    await eventually(asked_once, lambda times: times == 1)
+    holding.admit_again(holding.admission, rights.generation)
+    async with rechecking(rights, store):
+        await ended(holding)
+    assert holding.times_asked == 1
+    assert store.asked == [], "it ends without anybody being asked"
 
 
 async def test_RIGHTS_12_many_are_looked_up_by_few_statements() -> None:
