@@ -5,9 +5,10 @@ for a body, and writes to an upgraded socket before the new protocol owns it; th
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -22,7 +23,22 @@ class Listener(uvicorn.Server):
         super().__init__(config)
         config.load()
         config.ssl = tls
-        self.lifespan = config.lifespan_class(config)
+        self.servers: list[asyncio.Server] = []
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen on `sockets`, as uvicorn does, but wait for a TLS handshake no longer than for a request."""
+        config = self.config
+        kind = cast("type[BoundedHttpProtocol]", config.http_protocol_class)
+        for bound in sockets or ():
+            server = await asyncio.get_running_loop().create_server(
+                lambda: kind(config=config, server_state=self.server_state, app_state={}),
+                sock=bound,
+                backlog=config.backlog,
+                ssl=config.ssl,
+                ssl_handshake_timeout=None if config.ssl is None else kind.request_timeout_s,
+            )
+            self.servers.append(server)
+        self.started = True
 
     def stop_accepting(self) -> None:
         """Close the listening sockets; connections that exist stay."""

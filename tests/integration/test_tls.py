@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import warnings
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -60,8 +60,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     return found
 
 
-def settings(files: Files) -> Settings:
-    return Settings.with_options(open=True, tls_certificate=files.certificate, tls_key=files.key)
+def settings(files: Files, **more: float) -> Settings:
+    return Settings.with_options(open=True, tls_certificate=files.certificate, tls_key=files.key, **more)
 
 
 def trusting(files: Files) -> ssl.SSLContext:
@@ -147,6 +147,19 @@ async def test_WEBSEC_5_who_speaks_no_tls_is_not_answered(database: Database, fi
         async with asyncio.timeout(QUICK_S):
             assert b"HTTP/" not in await reader.read()
         writer.close()
+
+
+@pytest.mark.parametrize("start", [b"", b"\x16\x03\x01"])
+async def test_DOOR_8_a_tls_handshake_that_does_not_come(database: Database, files: Files, start: bytes) -> None:
+    hasty = settings(files, request_timeout_s=0.3)
+    with bind("127.0.0.1", 0) as bound:
+        async with running(hasty, database, everyone_is_admin, bound) as listener:
+            reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+            writer.write(start)
+            with suppress(ConnectionResetError):
+                async with asyncio.timeout(QUICK_S):
+                    assert await reader.read() == b""
+            writer.close()
 
 
 def test_WEBSEC_5_files_that_cannot_be_used_are_named(files: Files, tmp_path: Path) -> None:
