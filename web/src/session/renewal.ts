@@ -14,6 +14,14 @@ const AGAIN_MS = 10_000;
 const SHORTEST_MS = 1_000;
 const LONGEST_MS = 3_600_000;
 
+/** When a tab got something last, and until when it lasts. */
+interface Kept {
+  at: number;
+  until: number;
+}
+
+const NEVER: Kept = { at: 0, until: 0 };
+
 export interface Surroundings {
   exchange: () => Promise<Granted>;
   /** Runs one act at a time over all tabs. */
@@ -83,9 +91,12 @@ export class Renewal {
     else this.#wait(AGAIN_MS);
   }
 
-  #kept(): { at: number; until: number } {
-    const kept = this.#around.storage.getItem(KEY);
-    return kept === null ? { at: 0, until: 0 } : JSON.parse(kept);
+  #kept(): Kept {
+    try {
+      return JSON.parse(this.#around.storage.getItem(KEY) ?? "") as Kept;
+    } catch {
+      return NEVER; // nothing yet, or nothing of ours
+    }
   }
 }
 
