@@ -100,10 +100,17 @@ export class Renewal {
   }
 }
 
-/** The one of this tab. Browsers lend locks to secure pages only; without them the random moment has to do. */
+/** Browsers lend locks to secure pages only; elsewhere tabs that wake together get out of each other's way by chance. */
+async function inTurn(act: () => Promise<void>): Promise<void> {
+  if (navigator.locks) return navigator.locks.request(KEY, act);
+  await new Promise((resolve) => setTimeout(resolve, (Math.random() * RECENT_MS) / 2));
+  return act();
+}
+
+/** The one of this tab. */
 export const renewal = new Renewal({
   exchange: () => send("/api/auth/refresh", { method: "POST", body: {} }),
-  alone: (act) => navigator.locks?.request(KEY, act) ?? act(),
+  alone: inTurn,
   storage: {
     getItem: (key) => localStorage.getItem(key),
     setItem: (key, value) => localStorage.setItem(key, value),
