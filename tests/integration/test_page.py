@@ -202,8 +202,9 @@ async def test_web_5_an_unknown_graph_is_said_to_be_gone(visit: Visitor) -> None
 
 
 async def test_a_project_and_a_graph_are_made_on_the_page(visit: Visitor) -> None:
-    """From the list of projects to an empty graph, by clicks."""
-    ada = await visit("")
+    """From the list of projects to an empty graph, by clicks; WEB-11 with nothing of accounts."""
+    ada = await visit("#/account")
+    await ada.page.get_by_role("link", name="All graphs").click()
     await ada.page.get_by_role("button", name="New project").click()
     await ada.page.get_by_role("textbox", name="Name of the new project").fill("Made by hand")
     await ada.page.keyboard.press("Enter")
@@ -213,6 +214,8 @@ async def test_a_project_and_a_graph_are_made_on_the_page(visit: Visitor) -> Non
     await ada.page.keyboard.press("Enter")
     await expect(ada.page.get_by_role("heading", name="First")).to_be_visible()
     await expect(ada.page.get_by_role("heading", name="An empty graph")).to_be_visible()
+    for control in ("Account of", "Share"):
+        await expect(ada.page.get_by_role("button", name=control)).to_have_count(0)
     assert ada.complaints == []
 
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
@@ -16,6 +15,7 @@ from tests.faults.harness import Server
 from tests.integration.browsing import Visit, chromium
 
 PASSWORD = "a few words of one's own"
+ACCESS_COOKIE = "layercake_access"
 REDUCED = 'layercake_rights_changes_total{change="read_only"}'
 EXPECTED = re.compile(r"status of 401 ")
 """The browser notes each refusal; that one is not signed in is none of the page's faults."""
@@ -76,12 +76,26 @@ async def accept(server: Server, token: str, username: str, name: str) -> str:
 
 
 async def settled(server: AccountServer) -> Town:
-    """Start a server and let its owner in."""
+    """Start a server, and let its owner follow the link that it prints."""
     await server.start()
-    token = await accept(server, (await server.owners_link()).rpartition("/")[2], "olive", "Olive Owner")
+    async with chromium() as browser:
+        page = await (context := await browser.new_context()).new_page()
+        await page.goto(f"{server.base_url}/{await server.owners_link()}")
+        await make_account(page, "olive", "Olive Owner")
+        await expect(page.get_by_role("heading", name="Projects")).to_be_visible()
+        assert "invitation" not in page.url
+        [token] = [cookie["value"] for cookie in await context.cookies() if cookie["name"] == ACCESS_COOKIE]
     town = Town(server, token, "")
     [group] = (await town.ask("GET", "/api/groups"))["items"]
     return replace(town, group_id=group["id"])
+
+
+async def make_account(page: Page, username: str, name: str) -> None:
+    await page.get_by_label("Username").fill(username)
+    await page.get_by_label("Full name").fill(name)
+    await page.get_by_label("Password", exact=True).fill(PASSWORD)
+    await page.get_by_label("The same again").fill(PASSWORD)
+    await page.get_by_role("button", name="Create account").click()
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +124,7 @@ def visit(browser: Browser) -> Visitor:
     async def open_page(server: Server, address: str, token: str | None = None) -> Visit:
         context = await browser.new_context(viewport={"width": 1200, "height": 800})
         if token is not None:
-            await context.add_cookies([{"name": "layercake_access", "value": token, "url": server.base_url}])
+            await context.add_cookies([{"name": ACCESS_COOKIE, "value": token, "url": server.base_url}])
         visit = Visit(await context.new_page())
         visit.watch(server.base_url)
         await visit.page.goto(f"{server.base_url}/{address}")
@@ -125,69 +139,46 @@ async def sign_in(page: Page, username: str) -> None:
     await page.keyboard.press("Enter")
 
 
-async def make_account(page: Page, username: str) -> None:
-    await page.get_by_label("Username").fill(username)
-    await page.get_by_label("Full name").fill(username.title())
-    await page.get_by_label("Password", exact=True).fill(PASSWORD)
-    await page.get_by_label("The same again").fill(PASSWORD)
-    await page.get_by_role("button", name="Create account").click()
-
-
-async def first_graph(page: Page) -> None:
-    """Make a project and a graph in it, which is then open."""
-    await page.get_by_role("button", name="New project").click()
-    await page.get_by_role("textbox").fill("Signals")
-    await page.keyboard.press("Enter")
-    await page.get_by_role("region", name="Signals").get_by_role("button", name="New graph").click()
-    await page.get_by_role("textbox").fill("Interlocking")
-    await page.keyboard.press("Enter")
-
-
-async def test_web_13_16_18_from_the_owners_link_to_a_viewer_who_is_raised_and_removed(
-    tmp_path: Path, visit: Visitor
-) -> None:
+async def test_web_13_16_18_who_is_invited_to_view_is_raised_and_then_removed(town: Town, visit: Visitor) -> None:
     """WEB-13 invitations, WEB-16 rights that change in an open page, WEB-18 members."""
-    server = AccountServer(tmp_path)
-    try:
-        await server.start()
-        olive = await visit(server, await server.owners_link())
-        await make_account(olive.page, "olive")
-        await first_graph(olive.page)
-        await olive.add_node("Orders")
-        await expect(olive.saved).to_have_text("Saved")
-        graph = f"#{olive.page.url.partition('#')[2]}"
-        assert "invitation" not in graph
+    olive = await visit(town.server, "", town.token)
+    await olive.page.get_by_role("button", name="New project").click()
+    await olive.page.get_by_role("textbox").fill("Signals")
+    await olive.page.keyboard.press("Enter")
+    await olive.page.get_by_role("region", name="Signals").get_by_role("button", name="New graph").click()
+    await olive.page.get_by_role("textbox").fill("Interlocking")
+    await olive.page.keyboard.press("Enter")
+    await olive.add_node("Orders")
+    await expect(olive.saved).to_have_text("Saved")
 
-        await olive.page.get_by_role("link", name="All graphs").click()
-        await olive.page.get_by_role("link", name=re.compile("^Members")).click()
-        await olive.page.get_by_label("Role", exact=True).select_option("viewer")
-        await olive.page.get_by_role("button", name="Make a link").click()
-        link = await olive.page.get_by_role("textbox", name="The invitation's link").input_value()
+    await olive.page.get_by_role("link", name="All graphs").click()
+    await olive.page.get_by_role("link", name=re.compile("^Members")).click()
+    await olive.page.get_by_label("Role", exact=True).select_option("viewer")
+    await olive.page.get_by_role("button", name="Make a link").click()
+    link = await olive.page.get_by_role("textbox", name="The invitation's link").input_value()
 
-        vera = await visit(server, link.partition("/")[2].partition("/")[2].partition("/")[2])
-        await expect(vera.page.get_by_text("You are invited as a viewer.")).to_be_visible()
-        await make_account(vera.page, "vera")
-        await vera.page.get_by_role("link", name="Interlocking").click()
-        await expect(vera.node("Orders")).to_be_visible()
-        await expect(vera.saved).to_have_text("View only")
-        await vera.node("Orders").dblclick()
-        await expect(vera.page.get_by_role("region", name="Selected node")).to_be_visible()
-        for control in ("Add node", "Rename", "Delete", "Share"):
-            await expect(vera.page.get_by_role("button", name=control)).to_have_count(0)
+    vera = await visit(town.server, f"#{link.partition('#')[2]}")
+    await expect(vera.page.get_by_text("You are invited as a viewer.")).to_be_visible()
+    await make_account(vera.page, "vera", "Vera")
+    await vera.page.get_by_role("link", name="Interlocking").click()
+    await expect(vera.node("Orders")).to_be_visible()
+    await expect(vera.saved).to_have_text("View only")
+    await vera.node("Orders").dblclick()
+    await expect(vera.page.get_by_role("region", name="Selected node")).to_be_visible()
+    for control in ("Add node", "Rename", "Delete", "Share"):
+        await expect(vera.page.get_by_role("button", name=control)).to_have_count(0)
 
-        await olive.page.reload()
-        await olive.page.get_by_label("Role of Vera").select_option("member")
-        await expect(vera.page.get_by_text("You can edit this graph now.")).to_be_visible()
-        await vera.add_node("Invoices")
-        await expect(vera.saved).to_have_text("Saved")
+    await olive.page.reload()
+    await olive.page.get_by_label("Role of Vera").select_option("member")
+    await expect(vera.page.get_by_text("You can edit this graph now.")).to_be_visible()
+    await vera.add_node("Invoices")
+    await expect(vera.saved).to_have_text("Saved")
 
-        await olive.page.get_by_role("button", name="Remove Vera").click()
-        await olive.page.get_by_role("button", name="Really remove Vera").click()
-        await expect(vera.page.get_by_role("alert")).to_contain_text("You may no longer open this graph")
-        for seen in (olive, vera):
-            assert [words for words in seen.complaints if not EXPECTED.search(words)] == []
-    finally:
-        await server.destroy()
+    await olive.page.get_by_role("button", name="Remove Vera").click()
+    await olive.page.get_by_role("button", name="Really remove Vera").click()
+    await expect(vera.page.get_by_role("alert")).to_contain_text("You may no longer open this graph")
+    for seen in (olive, vera):
+        assert [words for words in seen.complaints if not EXPECTED.search(words)] == []
 
 
 async def test_web_11_a_session_ended_elsewhere_leads_to_the_sign_in_and_back(town: Town, visit: Visitor) -> None:
@@ -280,7 +271,7 @@ async def test_web_19_refusals_are_said_where_they_happen(town: Town, visit: Vis
     await page.get_by_label("The same again").fill("short")
     await page.get_by_role("button", name="Create account").click()
     await expect(page.get_by_role("alert")).to_contain_text("this one has 5")
-    await make_account(page, "una")
+    await make_account(page, "una", "Una")
     await expect(page.get_by_role("heading", name="Projects")).to_be_visible()
 
     page = (await visit(town.server, f"#/invitation/{token}")).page

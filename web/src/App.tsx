@@ -31,20 +31,18 @@ export function App() {
 }
 
 function Inside({ route }: { route: Route }) {
-  switch (route.page) {
-    case "home":
-      return <HomePage />;
-    case "account":
-      return <AccountPage />;
-    case "users":
-      return <UsersPage />;
-    case "graph":
-      return <OwnGraph key={route.graphId} graphId={route.graphId} />;
-    case "group":
-      return <GroupPage key={route.groupId} groupId={route.groupId} />;
-    default:
-      return <Nowhere />;
-  }
+  const isOpen = useMe().credential === "open";
+  if (route.page === "home") return <HomePage />;
+  if (route.page === "graph") return <OwnGraph key={route.graphId} graphId={route.graphId} />;
+  return isOpen ? <Nowhere /> : <OfAccounts route={route} />;
+}
+
+/** What a server without accounts does not have. */
+function OfAccounts({ route }: { route: Route }) {
+  const { is_admin } = useMe();
+  if (route.page === "account") return <AccountPage />;
+  if (route.page === "group") return <GroupPage key={route.groupId} groupId={route.groupId} />;
+  return route.page === "users" && is_admin ? <UsersPage /> : <Nowhere />;
 }
 
 function OwnGraph({ graphId }: { graphId: string }) {

@@ -10,7 +10,7 @@ interface RoleWords {
 }
 
 export const ROLE_WORDS: Record<GraphRole, RoleWords> = {
-  admin: { name: "Admin", one: "an admin", means: "edits, and decides who may do what" },
+  admin: { name: "Admin", one: "an admin", means: "edits and manages" },
   member: { name: "Member", one: "a member", means: "edits" },
   viewer: { name: "Viewer", one: "a viewer", means: "looks on" },
   none: { name: "No access", one: "nobody", means: "does not see it" },

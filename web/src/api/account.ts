@@ -3,12 +3,6 @@ import type { Role } from "./catalogue";
 import { request } from "./request";
 import { send } from "./send";
 
-export interface Membership {
-  id: string;
-  name: string;
-  role: Role;
-}
-
 /** Who the server takes us for. */
 export interface Me {
   id: string;
@@ -17,7 +11,6 @@ export interface Me {
   is_admin: boolean;
   credential: "open" | "session" | "token" | "share" | "backend";
   expires_at: string | null;
-  groups: Membership[];
   /** The one graph that a share link is for. */
   graph: { id: string; role: Role } | null;
 }

@@ -26,7 +26,8 @@ beforeEach(() => {
     getItem: (key: string) => kept.get(key) ?? null,
     setItem: (key: string, value: string) => kept.set(key, value),
   });
-  vi.stubGlobal("navigator", {}); // as on a page over plain http, which has no locks
+  const request = (_name: string, act: () => Promise<void>) => act();
+  vi.stubGlobal("navigator", { locks: { request } });
   who.set({ state: "somebody", me: ADA });
 });
 afterEach(() => {

@@ -28,7 +28,7 @@ export function LiveBoard({ live, editable }: LiveBoardProps) {
   const watchers = useWatchers(live);
   const [selected, select] = useSelection(live, scene);
   const [renaming, setRenaming] = useState<string | null>(null);
-  const { boxes, drag, arranged } = useBoxes(live, scene);
+  const { boxes, drag, arranged } = useBoxes(live, scene, editable);
   const centre = useRef<() => Point>(() => ({ x: 0, y: 0 }));
   const onView = useCallback((current: () => Point) => {
     centre.current = current;
@@ -79,11 +79,11 @@ function BoardState({ live, arranged }: { live: LiveGraph; arranged: boolean }) 
   );
 }
 
-function useBoxes(live: LiveGraph, scene: Scene) {
+function useBoxes(live: LiveGraph, scene: Scene, editable: boolean) {
   const arrangement = useArrangement(scene);
   const hierarchy = useMemo(() => hierarchyOf(scene.nodes), [scene.nodes]);
   const current = useRef<ReadonlyMap<string, Box>>(new Map());
-  const { places, drag } = useDrag(live, hierarchy, current);
+  const { places, drag } = useDrag(live, hierarchy, current, editable);
   const boxes = useMemo(
     () => (arrangement ? boxesOf(scene, hierarchy, arrangement, places) : NOT_ARRANGED),
     [scene, hierarchy, arrangement, places],

@@ -1,4 +1,4 @@
-import { useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { moveNodes } from "../graph/edit";
 import { type Hierarchy, leavesOf } from "../graph/hierarchy";
 import type { Point } from "../graph/scene";
@@ -22,10 +22,16 @@ export function useDrag(
   live: LiveGraph,
   hierarchy: Hierarchy,
   boxes: { readonly current: ReadonlyMap<string, Box> },
+  editable: boolean,
 ): Drag {
   const [places, setPlaces] = useState<Places>(NOWHERE);
   const starts = useRef<Places>(NOWHERE);
   const sharedAtMs = useRef(0);
+  useEffect(() => {
+    if (editable) return;
+    starts.current = NOWHERE; // a drag that was under way has no end
+    setPlaces(NOWHERE);
+  }, [editable]);
   const drag = (nodeId: string, by: Point, done: boolean) => {
     if (starts.current.size === 0) starts.current = startsOf(hierarchy, boxes.current, nodeId);
     const now = shifted(starts.current, by);

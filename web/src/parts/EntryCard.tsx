@@ -10,7 +10,11 @@ interface EntryCardProps {
 /** The page of somebody who is not in yet. */
 export function EntryCard({ title, lead, children }: EntryCardProps) {
   useEffect(() => {
+    const before = document.title;
     document.title = `${title} – Layercake`;
+    return () => {
+      document.title = before; // of the page that waited below
+    };
   }, [title]);
   return (
     <main className="middle">

@@ -11,6 +11,7 @@ test.each([
   [`${MOZILLA} (Macintosh; Intel Mac OS X 10_15_7) ${SAFARI}`, "Safari on macOS"],
   [`${MOZILLA} (iPhone; CPU iPhone OS 18_0 like Mac OS X) ${SAFARI}`, "Safari on iOS"],
   [`${MOZILLA} (Linux; Android 15) Chrome/140.0 Mobile Safari/537.36`, "Chrome on Android"],
+  [`${MOZILLA} (X11; Linux x86_64) HeadlessChrome/140.0 Safari/537.36`, "Chrome on Linux"],
   ["python-httpx/0.28.1", "python-httpx"],
   ["", "Unknown device"],
   [null, "Unknown device"],

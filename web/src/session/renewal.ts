@@ -14,6 +14,14 @@ const AGAIN_MS = 10_000;
 const SHORTEST_MS = 1_000;
 const LONGEST_MS = 3_600_000;
 
+/** When a tab got something last, and until when it lasts. */
+interface Kept {
+  at: number;
+  until: number;
+}
+
+const NEVER: Kept = { at: 0, until: 0 };
+
 export interface Surroundings {
   exchange: () => Promise<Granted>;
   /** Runs one act at a time over all tabs. */
@@ -83,16 +91,26 @@ export class Renewal {
     else this.#wait(AGAIN_MS);
   }
 
-  #kept(): { at: number; until: number } {
-    const kept = this.#around.storage.getItem(KEY);
-    return kept === null ? { at: 0, until: 0 } : JSON.parse(kept);
+  #kept(): Kept {
+    try {
+      return JSON.parse(this.#around.storage.getItem(KEY) ?? "") as Kept;
+    } catch {
+      return NEVER; // nothing yet, or nothing of ours
+    }
   }
 }
 
-/** The one of this tab. Browsers lend locks to secure pages only; without them the random moment has to do. */
+/** Browsers lend locks to secure pages only; elsewhere tabs that wake together get out of each other's way by chance. */
+async function inTurn(act: () => Promise<void>): Promise<void> {
+  if (navigator.locks) return navigator.locks.request(KEY, act);
+  await new Promise((resolve) => setTimeout(resolve, (Math.random() * RECENT_MS) / 2));
+  return act();
+}
+
+/** The one of this tab. */
 export const renewal = new Renewal({
   exchange: () => send("/api/auth/refresh", { method: "POST", body: {} }),
-  alone: (act) => navigator.locks?.request(KEY, act) ?? act(),
+  alone: inTurn,
   storage: {
     getItem: (key) => localStorage.getItem(key),
     setItem: (key, value) => localStorage.setItem(key, value),

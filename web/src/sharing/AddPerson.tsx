@@ -1,11 +1,9 @@
-import { useCallback } from "react";
-import { listMembers, type Member } from "../api/groups";
+import { listGroups, listMembers, type Member } from "../api/groups";
 import type { Access, GraphRole } from "../api/sharing";
 import { Choice } from "../forms/Choice";
 import { ROLES, rolesWithMeaning } from "../forms/RolePicker";
 import { useForm } from "../forms/useForm";
 import { useLoad } from "../loading";
-import { useMe } from "../session/useWho";
 
 interface AddPersonProps {
   /** Who is listed already. */
@@ -16,14 +14,9 @@ interface AddPersonProps {
 
 /** Let somebody of another group of one's own in; there is nothing to see if there is nobody. */
 export function AddPerson({ known, busy, add }: AddPersonProps) {
-  const { groups } = useMe();
-  const load = useCallback(
-    async (signal: AbortSignal) => Promise.all(groups.map(({ id }) => listMembers(id, signal))),
-    [groups],
-  );
-  const [members] = useLoad(load);
+  const [members] = useLoad(listAcquaintances);
   const { onSubmit } = useForm(({ text }) => add(text("person"), text("role") as GraphRole));
-  const others = members.state === "ready" ? without(known, members.value.flat()) : [];
+  const others = members.state === "ready" ? without(known, members.value) : [];
   if (others.length === 0) return null;
   return (
     <form className="form inline" onSubmit={onSubmit}>
@@ -38,6 +31,12 @@ export function AddPerson({ known, busy, add }: AddPersonProps) {
       </button>
     </form>
   );
+}
+
+/** The members of all groups that one is in. */
+async function listAcquaintances(signal: AbortSignal): Promise<Member[]> {
+  const own = (await listGroups(signal)).filter(({ role }) => role !== null);
+  return (await Promise.all(own.map(({ id }) => listMembers(id, signal)))).flat();
 }
 
 /** Each of the members once, and none that is known. */

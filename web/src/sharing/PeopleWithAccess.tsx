@@ -6,6 +6,7 @@ import { ROLES, RolePicker } from "../forms/RolePicker";
 import { useAction } from "../forms/useAction";
 import { useLoad } from "../loading";
 import { useMe } from "../session/useWho";
+import { ROLE_WORDS } from "../words";
 import { AddPerson } from "./AddPerson";
 
 const GRAPH_ROLES = [...ROLES, "none"] as const;
@@ -49,16 +50,21 @@ interface PersonRowProps {
   reset: () => void;
 }
 
+/** Who is admin by the group stays so in every graph of it. */
 function PersonRow({ person, busy, give, reset }: PersonRowProps) {
   const { name, username, role, source } = person;
   const isOwn = useMe().id === person.user_id;
   const facts = `${username}, ${SOURCE_WORDS[source]}`;
   return (
     <Row title={isOwn ? `${name} (you)` : name} facts={facts}>
-      <RolePicker about={name} roles={GRAPH_ROLES} role={role} busy={busy} pick={give} />
+      {source === "group" && role === "admin" ? (
+        <span className="badge">{ROLE_WORDS.admin.name}</span>
+      ) : (
+        <RolePicker about={name} roles={GRAPH_ROLES} role={role} busy={busy} pick={give} />
+      )}
       {source === "graph" && (
         <button type="button" className="button" disabled={busy} onClick={reset}>
-          Reset<span className="unseen"> what {name} may do here</span>
+          As in the group<span className="unseen"> for {name}</span>
         </button>
       )}
     </Row>
