@@ -36,7 +36,8 @@ test: $(STAMPS)/test ## run all tests, scaled to minutes
 soak: $(STAMPS)/test ## run the random tests and the faults with full counts (an hour or more)
 	@rm -f $(STAMPS)/soak.jsonl
 	@LAYERCAKE_FAULT_ROUNDS=50 LAYERCAKE_FAULT_FIGURES=$(STAMPS)/soak.jsonl LAYERCAKE_PROPERTY_ROUNDS=5000 \
-		LAYERCAKE_FUZZ_FRAMES=6000 $(PYTEST) -q tests/property tests/faults; code=$$?; \
+		LAYERCAKE_FUZZ_FRAMES=6000 LAYERCAKE_API_EXAMPLES=100 \
+		$(PYTEST) -q tests/property tests/faults tests/integration/test_schemathesis.py; code=$$?; \
 		$(BIN)/python scripts/soak_figures.py $(STAMPS)/soak.jsonl; exit $$code
 
 bench: $(STAMPS)/bench ## measure against the peers (a few minutes)

@@ -137,7 +137,7 @@ async def test_a_foreign_key_has_an_index_or_a_reason(owner: asyncpg.Connection)
     assert all(reasons.values())
 
 
-async def test_a_key_is_a_uuid_without_default_an_identity_a_hash_or_that_of_another_row(
+async def test_a_key_is_a_uuid_an_identity_a_hash_or_that_of_another_row(
     owner: asyncpg.Connection,
 ) -> None:
     """SCHEMA-16."""

@@ -25,8 +25,9 @@ CATALOGUE = """
     SELECT concat_ws(' ', 'relation', relkind, relname, relacl, relrowsecurity, obj_description(oid, 'pg_class'))
     FROM ours
     UNION ALL
-    SELECT concat_ws(' ', 'column', o.relname, row_number() OVER (PARTITION BY o.oid ORDER BY attnum), attname, format_type(atttypid, atttypmod), attnotnull,
-                     attidentity, attacl, pg_get_expr(adbin, adrelid), col_description(o.oid, attnum))
+    SELECT concat_ws(' ', 'column', o.relname, row_number() OVER (PARTITION BY o.oid ORDER BY attnum), attname,
+                     format_type(atttypid, atttypmod), attnotnull, attidentity, attacl, pg_get_expr(adbin, adrelid),
+                     col_description(o.oid, attnum))
     FROM ours o JOIN pg_attribute a ON a.attrelid = o.oid AND attnum > 0 AND NOT attisdropped
     LEFT JOIN pg_attrdef ON adrelid = o.oid AND adnum = attnum
     UNION ALL

@@ -19,7 +19,7 @@ KEYS = """
 IN_THE_GROUP = ("admin", "member", "viewer", "hidden")
 """`hidden` is a member from whom one graph is hidden."""
 READERS = ("admin", "member", "viewer", "shared", "guest", "backend")
-"""Of the graph called Deck: `shared` by graph_roles, `guest` by a share link, `backend` by a token of another issuer."""
+"""Of the first graph: `shared` by graph_roles, `guest` by a share link, `backend` by a token of another issuer."""
 PEOPLE = (*IN_THE_GROUP, "shared", "backend", "disabled")
 """`disabled` was a member."""
 

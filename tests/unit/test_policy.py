@@ -63,10 +63,8 @@ class Row(NamedTuple):
     rights: frozenset[str]
 
 
-ROWS = tuple(
-    Row(kind, who, role, frozenset(rights) - {"-"})
-    for kind, who, role, *rights in map(str.split, EXPECTED.split("\n")[1:-1])
-)
+LINES = map(str.split, EXPECTED.strip().splitlines())
+ROWS = tuple(Row(kind, who, role, frozenset(rights) - {"-"}) for kind, who, role, *rights in LINES)
 
 
 def names(principal: Principal) -> set[str]:

@@ -63,7 +63,7 @@ def test_RIGHTS_13_it_is_bounded_in_time_and_number(monkeypatch: pytest.MonkeyPa
     for number in range(5):
         door.refuse(bytes((number,)))
     assert [door.remembers(bytes((number,))) for number in range(5)] == [False, False, True, True, True]
-    now = refusals.REMEMBERED_S
+    now = recent_refusals.REMEMBERED_S
     assert not door.remembers(bytes((4,)))
 
 
