@@ -13,9 +13,6 @@ from argon2 import PasswordHasher
 from auth.passwords import Passwords
 from tests.integration.people import PASSWORD, WRONG, Town, town_at
 
-NOBODY = {"username": "nobody", "password": WRONG}
-
-
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 

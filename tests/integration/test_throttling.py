@@ -2,18 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 
 import pytest
 import pytest_asyncio
 
 from auth.throttling import ACCOUNT, ACCOUNT_AND_PLACE, DEVICE, PLACE, Limit
-from persistence.people_records import Bucket
 from tests.integration.people import ATTACKER, HOME, PASSWORD, WRONG, Town, town_at
-
-NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
-BUCKET = Bucket(b"b" * 32, 3.0, 1 / 10)
-
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
