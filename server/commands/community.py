@@ -48,14 +48,23 @@ class OpenCommunity:
         return invitation_link(self.settings, token)
 
 
-def run(data_dir: Path | None, database_url: str | None, work: Callable[[OpenCommunity], Awaitable[_T]]) -> _T:
-    """Open the store, made if there is none, and return what `work` does with it; errors end the command."""
+def run(
+    data_dir: Path | None,
+    database_url: str | None,
+    work: Callable[[OpenCommunity], Awaitable[_T]],
+    *,
+    create: bool = False,
+) -> _T:
+    """Open the store, made if there is none and `create` says so, and return what `work` returns.
+
+    Errors end the command.
+    """
     with explained():
         settings = Settings.with_options(data_dir=data_dir, database_url=database_url)
-        return asyncio.run(_run(settings, work))
+        return asyncio.run(_run(settings, work, create=create))
 
 
-async def _run(settings: Settings, work: Callable[[OpenCommunity], Awaitable[_T]]) -> _T:
+async def _run(settings: Settings, work: Callable[[OpenCommunity], Awaitable[_T]], *, create: bool) -> _T:
     with closing(Passwords(waiting=1)) as passwords:
-        async with open_store(settings, create=True) as database:
+        async with open_store(settings, create=create) as database:
             return await work(OpenCommunity(settings, database, build_community(database, passwords)))

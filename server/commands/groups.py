@@ -33,7 +33,7 @@ def add(name: NewName, admin: Admin = None, data_dir: DataDir = None, database_u
             await opened.community.groups.set_role(TERMINAL, group.id, first.id, Role.ADMIN)
         return f"{group.id}  {group.name}"
 
-    typer.echo(run(data_dir, database_url, work))
+    typer.echo(run(data_dir, database_url, work, create=True))
 
 
 @app.command("list")

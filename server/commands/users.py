@@ -53,7 +53,7 @@ def add(
         new = await opened.community.people.add(TERMINAL, account, password)
         return await _link(opened, new) if password is None else None
 
-    _tell(run(data_dir, database_url, work))
+    _tell(run(data_dir, database_url, work, create=True))
 
 
 @app.command("list")

@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import pytest
+import pytest_asyncio
 
 from persistence.database import Database
 from persistence.projection import Projection
 from tests.clients.node import NodeClients
 from tests.conftest import LoopThread
 from tests.faults.harness import Server
+from tests.integration.people import Town, town_at
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +29,27 @@ async def owner(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(database_url)
     yield connection
     await connection.close()
+
+
+BEGIN_ANEW = """
+    TRUNCATE projects, events, event_streams, audit_log, invitations, sign_in_throttles CASCADE;
+    DELETE FROM groups WHERE id <> '00000000-0000-7000-8000-000000000003';
+    DELETE FROM users WHERE username NOT IN ('system', 'anonymous');
+"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_town(module_database_url: str) -> AsyncIterator[Town]:
+    """One server with accounts for all tests of a module."""
+    async with town_at(module_database_url) as served:
+        yield served
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def empty_town(shared_town: Town) -> Town:
+    """The same with nobody and nothing in it."""
+    await shared_town.owner.execute(BEGIN_ANEW)
+    return shared_town
 
 
 @pytest.fixture

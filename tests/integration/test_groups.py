@@ -9,20 +9,16 @@ from uuid import UUID
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from auth.policy import Role
-from persistence.database import Database
 from persistence.identifiers import new_id
 from persistence.records import EVERYONE_GROUP_ID
-from tests.integration.people import Town, town
+from tests.integration.people import Town
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 EVERYONE = f"/api/groups/{EVERYONE_GROUP_ID}"
-
-
-@pytest.fixture
-async def served(database: Database, database_url: str) -> AsyncIterator[Town]:
-    async with town(database, database_url) as served:
-        yield served
 
 
 @dataclass(frozen=True)
@@ -37,14 +33,14 @@ class SignIn(Protocol):
     async def __call__(self, username: str, role: Role | None = None, *, is_admin: bool = False) -> Person: ...
 
 
-@pytest.fixture
-async def signed_in(served: Town) -> AsyncIterator[SignIn]:
+@pytest_asyncio.fixture(loop_scope="module")
+async def signed_in(empty_town: Town) -> AsyncIterator[SignIn]:
     """Adds a person, in the built-in group if a role is named, and signs them in."""
     async with AsyncExitStack() as clients:
 
         async def sign_in(username: str, role: Role | None = None, *, is_admin: bool = False) -> Person:
-            user_id = await served.add(username, role, is_admin=is_admin)
-            client = served.client((await served.tokens(username))["access_token"])
+            user_id = await empty_town.add(username, role, is_admin=is_admin)
+            client = empty_town.client((await empty_town.tokens(username))["access_token"])
             return Person(user_id, await clients.enter_async_context(client))
 
         yield sign_in
@@ -128,7 +124,7 @@ async def test_PEOPLE_2_the_last_admin_of_the_installation_stays(signed_in: Sign
         assert (answer.status_code, answer.json()["code"]) == (409, "last_admin")
 
 
-async def test_PEOPLE_3_who_leaves_a_group_keeps_nothing_in_its_graphs(served: Town, signed_in: SignIn) -> None:
+async def test_PEOPLE_3_who_leaves_a_group_keeps_nothing_in_its_graphs(empty_town: Town, signed_in: SignIn) -> None:
     ada, bob = await signed_in("ada", Role.ADMIN), await signed_in("bob", Role.MEMBER)
     project = (await ada.http.post("/api/projects", json={"name": "p"})).json()["id"]
     graph = "/api/graphs/" + (await ada.http.post(f"/api/projects/{project}/graphs", json={"name": "g"})).json()["id"]
@@ -139,7 +135,7 @@ async def test_PEOPLE_3_who_leaves_a_group_keeps_nothing_in_its_graphs(served: T
 
     assert (await bob.http.get(graph)).status_code == 404
     assert (await bob.http.get("/api/graphs")).json() == {"items": []}
-    async with served.client(link) as guest:
+    async with empty_town.client(link) as guest:
         assert (await guest.get(graph)).status_code == 401
 
 
@@ -181,19 +177,19 @@ async def test_PEOPLE_10_accounts_are_for_admins_of_the_installation(signed_in: 
     assert (await owner.http.patch(f"/api/users/{new_id()}", json={"is_active": False})).status_code == 404
 
 
-async def test_PEOPLE_10_who_is_disabled_is_out_until_enabled(served: Town, signed_in: SignIn) -> None:
+async def test_PEOPLE_10_who_is_disabled_is_out_until_enabled(empty_town: Town, signed_in: SignIn) -> None:
     owner, ada = await signed_in("owner", is_admin=True), await signed_in("ada", Role.ADMIN)
     one = f"/api/users/{ada.user_id}"
 
     assert (await owner.http.patch(one, json={"is_active": False})).json()["is_active"] is False
     assert (await ada.http.get("/api/projects")).status_code == 401
-    assert (await served.login("ada")).status_code == 401
+    assert (await empty_town.login("ada")).status_code == 401
     assert (await owner.http.patch(one, json={"is_active": True})).status_code == 200
     assert (await ada.http.get("/api/projects")).status_code == 401
-    assert (await served.login("ada")).status_code == 200
+    assert (await empty_town.login("ada")).status_code == 200
 
 
-async def test_PEOPLE_10_who_is_anonymised_is_forgotten(served: Town, signed_in: SignIn) -> None:
+async def test_PEOPLE_10_who_is_anonymised_is_forgotten(empty_town: Town, signed_in: SignIn) -> None:
     owner, ada = (
         await signed_in("owner", Role.ADMIN, is_admin=True),
         await signed_in("ada", Role.MEMBER),
@@ -202,8 +198,8 @@ async def test_PEOPLE_10_who_is_anonymised_is_forgotten(served: Town, signed_in:
     assert (await owner.http.delete(f"/api/users/{ada.user_id}")).status_code == 204
 
     assert (await ada.http.get("/api/projects")).status_code == 401
-    assert (await served.login("ada")).status_code == 401
+    assert (await empty_town.login("ada")).status_code == 401
     assert await names(owner, f"{EVERYONE}/members") == ["owner"]
-    row = await served.owner.fetchrow("SELECT * FROM users WHERE id = $1", ada.user_id)
+    row = await empty_town.owner.fetchrow("SELECT * FROM users WHERE id = $1", ada.user_id)
     assert "ada" not in str(dict(row or {})).replace("metadata", "").replace("layercake", "")
-    assert await served.owner.fetchval("SELECT count(*) FROM sessions WHERE user_id = $1", ada.user_id) == 0
+    assert await empty_town.owner.fetchval("SELECT count(*) FROM sessions WHERE user_id = $1", ada.user_id) == 0

@@ -6,24 +6,25 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from auth.policy import Role
-from persistence.database import Database
 from persistence.records import EVERYONE_GROUP_ID
-from tests.integration.people import PASSWORD, Town, town
+from tests.integration.people import PASSWORD, Town
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 INVITATIONS = f"/api/groups/{EVERYONE_GROUP_ID}/invitations"
 OTHER_PASSWORD = "a staple of another battery"
 
 
-@pytest.fixture
-async def served(database: Database, database_url: str) -> AsyncIterator[Town]:
-    async with town(database, database_url) as served:
-        await served.add("ada", Role.ADMIN, is_admin=True)
-        yield served
+@pytest_asyncio.fixture(loop_scope="module")
+async def served(empty_town: Town) -> Town:
+    await empty_town.add("ada", Role.ADMIN, is_admin=True)
+    return empty_town
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def ada(served: Town) -> AsyncIterator[httpx.AsyncClient]:
     async with served.client((await served.tokens("ada"))["access_token"]) as client:
         yield client

@@ -1,18 +1,21 @@
 """Roles in single graphs, and links into them, on HTTP and both websocket dialects."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import httpx
 import pytest
+import pytest_asyncio
 from websockets.exceptions import InvalidStatus
 
 from auth.policy import Role
-from persistence.database import Database
 from tests.clients import hclient
 from tests.clients.hclient import READ_ONLY, HClient, auth
 from tests.clients.yclient import YClient
-from tests.integration.people import Town, town
+from tests.integration.people import Town
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @dataclass
@@ -41,20 +44,21 @@ class Scene:
         return body
 
 
-@pytest.fixture
-async def scene(database: Database, database_url: str) -> AsyncIterator[Scene]:
-    async with town(database, database_url) as served:
-        roles = {"ada": Role.ADMIN, "bob": Role.MEMBER, "carol": None}
-        ids = {name: str(await served.add(name, role, is_admin=name == "ada")) for name, role in roles.items()}
-        ada, bob, carol = [served.client((await served.tokens(name))["access_token"]) for name in roles]
+@pytest_asyncio.fixture(loop_scope="module")
+async def scene(empty_town: Town) -> AsyncIterator[Scene]:
+    roles = {"ada": Role.ADMIN, "bob": Role.MEMBER, "carol": None}
+    ids = {name: str(await empty_town.add(name, role, is_admin=name == "ada")) for name, role in roles.items()}
+    async with AsyncExitStack() as clients:
+        ada, bob, carol = [
+            await clients.enter_async_context(empty_town.client((await empty_town.tokens(name))["access_token"]))
+            for name in roles
+        ]
         group = (await ada.post("/api/groups", json={"name": "Everyone"})).json()["id"]
         await ada.put(f"/api/groups/{group}/members/{ids['carol']}", json={"role": "viewer"})
-        await served.owner.execute("UPDATE users SET role = 'user' WHERE id = $1", ids["ada"])
+        await empty_town.owner.execute("UPDATE users SET role = 'user' WHERE username = 'ada'")
         project = (await ada.post("/api/projects", json={"name": "p"})).json()["id"]
         graph = (await ada.post(f"/api/projects/{project}/graphs", json={"name": "g"})).json()["id"]
-        yield Scene(served, ada, bob, carol, ids, graph)
-        for client in (ada, bob, carol):
-            await client.aclose()
+        yield Scene(empty_town, ada, bob, carol, ids, graph)
 
 
 async def test_PEOPLE_7_a_role_in_a_graph_counts_instead_of_that_in_its_group(scene: Scene) -> None:
