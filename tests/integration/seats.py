@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple, Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -50,7 +50,8 @@ class YSeat:
         async with connect(served.url(graph, token.replace(" ", "%20")), compression=None, close_timeout=1) as socket:
             seat = YSeat(socket)
             await socket.send(frames.sync(frames.STEP1, seat.replica.state_vector()))
-            await seat._until(frames.SYNC, frames.STEP2)
+            with suppress(ConnectionClosed):  # as `ended` will tell
+                await seat._until(frames.SYNC, frames.STEP2)
             yield seat
 
     async def writes(self, key: str) -> bool:
@@ -93,21 +94,21 @@ class YSeat:
 class HSeat:
     """A client of the Hocuspocus dialect; `scopes` is what Authenticated has said."""
 
-    def __init__(self, client: HClient, graph: str, token: str) -> None:
-        self.client, self.graph, self.replica, self._token = client, graph, PycrdtReplica(), token
+    def __init__(self, client: HClient, graph: str) -> None:
+        self.client, self.graph, self.replica = client, graph, PycrdtReplica()
         self.scopes: list[bytes] = []
         self.times_asked = 0
         """How often it was asked for a newer token, which it answers with `renewal` if there is one."""
         self.renewal: str | None = None
+        self._ending: Ending | None = None
 
     @staticmethod
     @asynccontextmanager
     async def taken(served: Served, graph: str, token: str) -> AsyncIterator["HSeat"]:
         async with HClient.connected(served.hocuspocus_url) as client:
-            seat = HSeat(client, graph, token)
+            seat = HSeat(client, graph)
             await seat._send(hclient.auth(token, hclient.VERSION), hclient.sync(hclient.STEP1, b"\x00"))
-            while not (await seat._hear()).startswith(bytes((hclient.SYNC, hclient.STEP2))):
-                pass
+            await seat._until(hclient.SYNC, hclient.STEP2)
             await seat._status()
             yield seat
 
@@ -117,8 +118,13 @@ class HSeat:
         return await self._status() == hclient.SAVED
 
     async def _status(self) -> bytes:
-        while not (message := await self._hear()).startswith(bytes((hclient.SYNC_STATUS,))):
-            pass
+        return await self._until(hclient.SYNC_STATUS)
+
+    async def _until(self, *start: int) -> bytes:
+        """Return the next message that starts so, or the one that ended all."""
+        message = b""
+        while self._ending is None and not message.startswith(bytes(start)):
+            message = await self._hear()
         return message
 
     async def token(self, token: str) -> str:
@@ -127,10 +133,9 @@ class HSeat:
         return ""
 
     async def ended(self) -> Ending:
-        while True:
-            message = await self._hear()
-            if message.startswith((b"\x02\x01", bytes((hclient.CLOSE,)))):
-                return Ending(None, read_bytes(message, 2 if message[0] == hclient.AUTH else 1)[0].decode())
+        while self._ending is None:
+            await self._hear()
+        return self._ending
 
     async def asked(self) -> None:
         """Wait until asked for a newer token once more."""
@@ -150,6 +155,8 @@ class HSeat:
             self.times_asked += 1
             if self.renewal is not None:
                 await self._send(hclient.auth(self.renewal, hclient.VERSION))
+        elif message.startswith((b"\x02\x01", bytes((hclient.CLOSE,)))):
+            self._ending = Ending(None, read_bytes(message, 2 if message[0] == hclient.AUTH else 1)[0].decode())
         elif message in (hclient.AUTHENTICATED, hclient.READ_ONLY):
             self.scopes.append(message)
         return message

@@ -78,13 +78,13 @@ class Socket:
         return sum(frame.count(b"\x00\x00\x01\x00") for frame in self.written)
 
 
-def open_document(scene: Scene) -> Socket:
+def open_document(scene: Scene, *, read_only: bool = False) -> Socket:
     socket = Socket()
     edge = cast(
         "Edge",
         SimpleNamespace(hub=scene.hub, settings=EdgeSettings(), new_id=lambda: "on a socket", rights=OpenRights()),
     )
-    admission = Admission(GRAPH, PERSON, read_only=False)
+    admission = Admission(GRAPH, PERSON, read_only=read_only)
     socket.channel = HocuspocusChannel(socket, edge, socket, scene.room, ADDRESS, admission, has_version=True)
     socket.channel.enter(since=0)
     return socket
@@ -234,3 +234,19 @@ async def test_RIGHTS_10_one_that_is_behind_gets_all_it_missed_whatever_it_may_b
     socket.channel.catch_up()
     await scene.calm()
     assert any(update[3:-1] in frame for frame in socket.written)
+
+
+async def test_RIGHTS_2_who_may_write_from_now_on_is_sent_nothing_again_while_all_is_calm() -> None:
+    scene = await Scene().begin()
+    scene.writer.push(write(scene.writer, "early"))
+    socket = open_document(scene, read_only=True)
+    socket.channel.receive(sync.Step1(b"\x00"))
+    await scene.calm()
+    assert any(b"early" in frame for frame in socket.written)
+    socket.written.clear()
+    socket.channel.admit_again(Admission(GRAPH, PERSON, read_only=False), since=0)
+    assert [frame for frame in socket.written if b"early" in frame] == []
+    update = write(scene.writer, "late")
+    scene.writer.push(update)
+    scene.hub.flush(scene.clock.now)
+    assert any(b"late" in frame for frame in socket.written), "before its commit"
