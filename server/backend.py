@@ -103,7 +103,11 @@ async def backend_tokens(settings: Settings, database: Database) -> AsyncIterato
         yield BackendTokens(FixedKeys(_fixed(settings)), rules, people)
         return
     async with httpx.AsyncClient(timeout=FETCH_TIMEOUT_S) as http:
-        yield BackendTokens(JwksUrl(settings.backend_jwks_url, http), rules, people)
+        source = JwksUrl(settings.backend_jwks_url, http)
+        try:
+            yield BackendTokens(source, rules, people)
+        finally:
+            await source.close()
 
 
 def check_backend(settings: Settings) -> None:

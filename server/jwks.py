@@ -37,20 +37,30 @@ class JwksUrl:
         self._clock = clock
         self._keys: PublicKeys | None = None
         self._tried_at = -MAX_AGE_S
-        self._turn = asyncio.Lock()
+        self._fetching: asyncio.Task[None] | None = None
 
     async def keys(self, *, newer: bool = False) -> PublicKeys:
         """Return the keys; with `newer` they are fetched again unless that was tried within the last MIN_AGE_S.
 
-        One fetch at a time, however many ask. Raises KeysUnavailableError while none could be fetched yet.
+        One fetch at a time, however many ask, and whoever is content with the old keys does not wait for it. It goes
+        on when who asked is cancelled. Raises KeysUnavailableError while none could be fetched yet.
         """
-        async with self._turn:
-            age_s = self._clock() - self._tried_at
-            if age_s >= MAX_AGE_S or (age_s >= MIN_AGE_S and (newer or self._keys is None)):
-                await self._fetch()
+        is_needed = newer or self._keys is None
+        is_due = self._clock() - self._tried_at >= (MIN_AGE_S if is_needed else MAX_AGE_S)
+        if is_due and self._fetching is None:
+            self._tried_at = self._clock()
+            self._fetching = asyncio.create_task(self._fetch(), name="fetch the keys of the backend")
+        if self._fetching is not None and (is_due or is_needed):
+            await asyncio.shield(self._fetching)
         if self._keys is None:
             raise KeysUnavailableError("the JWKS address does not answer")
         return self._keys
+
+    async def close(self) -> None:
+        """Give up what is being fetched."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.wait([self._fetching])
 
     async def _fetch(self) -> None:
         try:
@@ -58,7 +68,8 @@ class JwksUrl:
                 self._keys = PublicKeys.of(orjson.loads(await self._read()))
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
             _log.warning("the keys of the backend cannot be fetched", reason=str(error) or type(error).__name__)
-        self._tried_at = self._clock()
+        finally:
+            self._fetching = None
 
     async def _read(self) -> bytes:
         body = bytearray()

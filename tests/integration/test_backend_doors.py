@@ -1,5 +1,6 @@
 """BACKEND-1 to BACKEND-6: the tokens of the team's own backend, at every door."""
 
+import asyncio
 import json
 import subprocess
 from collections.abc import AsyncIterator, Callable
@@ -101,7 +102,7 @@ async def test_BACKEND_2_every_door_refuses_every_bad_token(database: Database, 
     assert await owner.fetch(PEOPLE, ISSUER, "ada") == []
 
 
-async def test_BACKEND_1_and_BACKEND_4_a_token_opens_its_graph_and_nothing_else(
+async def test_BACKEND_1_and_4_a_token_opens_its_graph_and_nothing_else(
     database: Database, owner: asyncpg.Connection
 ) -> None:
     async with backend_serving(database, owner, **SECRET_SETTINGS) as served:
@@ -163,12 +164,16 @@ class Backend:
     def __init__(self) -> None:
         self.answer = httpx.Response(200, json=JWKS)
         self.asked = 0
+        self.was_asked, self.may_answer = asyncio.Event(), asyncio.Event()
+        self.may_answer.set()
         self.time = 0.0
         self.http = httpx.AsyncClient(transport=httpx.MockTransport(self._handle))
         self.source = JwksUrl("https://ferries.example/jwks", self.http, lambda: self.time)
 
-    def _handle(self, _request: httpx.Request) -> httpx.Response:
+    async def _handle(self, _request: httpx.Request) -> httpx.Response:
         self.asked += 1
+        self.was_asked.set()
+        await self.may_answer.wait()
         return self.answer
 
     async def ids(self, *, newer: bool = False) -> list[str | None]:
@@ -180,6 +185,7 @@ async def backend() -> AsyncIterator[Backend]:
     backend = Backend()
     async with backend.http:
         yield backend
+        await backend.source.close()
 
 
 async def test_BACKEND_6_keys_are_kept_and_fetched_again_for_an_unknown_one_but_not_often(backend: Backend) -> None:
@@ -231,8 +237,49 @@ async def test_BACKEND_6_without_any_key_one_is_told_to_come_again(backend: Back
     assert await backend.ids() == ["rsa", "ec", "ed"]
 
 
-async def test_BACKEND_6_a_token_of_a_new_key_opens_at_once(database: Database, owner: asyncpg.Connection) -> None:
-    """By an address of this machine, which may be http; and 503 before the keys could be fetched."""
+async def test_BACKEND_6_an_address_that_hangs_keeps_nobody_waiting_whose_key_is_known(backend: Backend) -> None:
+    await backend.ids()
+    backend.may_answer.clear()
+    backend.was_asked.clear()
+    backend.time += MIN_AGE_S
+    asking = asyncio.create_task(backend.ids(newer=True))
+    await backend.was_asked.wait()
+    async with asyncio.timeout(1):
+        assert await backend.ids() == ["rsa", "ec", "ed"]
+    assert not asking.done()
+    asking.cancel()
+    also_asking = asyncio.create_task(backend.ids(newer=True))
+    await asyncio.wait([asking])
+    backend.answer = httpx.Response(200, json={"keys": [public("next", EC_KEY)]})
+    backend.may_answer.set()
+    assert await also_asking == ["next"]
+    assert backend.asked == 2
+
+
+async def test_BACKEND_6_a_fetch_that_is_under_way_ends_with_the_server(backend: Backend) -> None:
+    backend.may_answer.clear()
+    asking = asyncio.create_task(backend.ids())
+    await backend.was_asked.wait()
+    await backend.source.close()
+    await asyncio.wait([asking])
+    assert asking.cancelled()
+
+
+async def test_BACKEND_6_keys_of_an_address_of_this_machine(database: Database, owner: asyncpg.Connection) -> None:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + json.dumps(JWKS).encode())
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/jwks"
+        async with backend_serving(database, owner, backend_issuer=ISSUER, backend_jwks_url=url) as served:
+            assert await answers(served, signed(now(), EC_KEY, "ES256", "ec")) == {200}
+            assert await answers(served, signed(now(), EC_KEY, "ES256", "another")) == {401}
+
+
+async def test_BACKEND_6_before_there_are_keys_every_door_says_to_come_again(
+    database: Database, owner: asyncpg.Connection
+) -> None:
     with bind("127.0.0.1", 0) as nobody:
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}/jwks"
         async with backend_serving(database, owner, backend_issuer=ISSUER, backend_jwks_url=url) as served:
