@@ -24,7 +24,6 @@ from server.http import (
     tables,
 )
 from server.metrics import Metrics
-from server.origin import ForeignRequestError
 from server.page import SecurityHeaders, static_page
 from server.request_check import RequestCheck
 from server.services import Services
@@ -70,7 +69,5 @@ def _http_authentication(authenticate: Authenticator) -> Callable[[Request], Awa
             return await authenticate(request.state.visitor, bearer(request.headers.get("authorization")))
         except UnauthenticatedError as error:
             raise HTTPException(401, str(error), {"WWW-Authenticate": "Bearer"}) from None
-        except ForeignRequestError as error:
-            raise HTTPException(403, str(error)) from None
 
     return authenticated

@@ -1,8 +1,7 @@
 """Who comes in: the answer to a websocket handshake and to an HTTP request, by one policy."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 from uuid import UUID
@@ -33,7 +32,7 @@ class Authenticator(Protocol):
     """Finds out who stands behind a request."""
 
     async def __call__(self, visitor: Visitor, token: str | None) -> Principal:
-        """Return the principal; raises UnauthenticatedError, or ForeignRequestError for a page that needs a token."""
+        """Return the principal; raises UnauthenticatedError."""
 
 
 async def everyone_is_admin(visitor: Visitor, token: str | None) -> Principal:  # noqa: ARG001
@@ -88,10 +87,7 @@ class Door:
 
         Raises RefusedError: 400 malformed, 403 foreign page.
         """
-        visitor = self._visitor(request, peer)
-        with suppress(UnauthenticatedError):  # who it is, the token of each document says
-            await self._authenticated(visitor, None)
-        return visitor
+        return self._visitor(request, peer)
 
     async def admit_document(self, visitor: Visitor, name: str, token: str) -> Admission:
         """Let a client of the Hocuspocus dialect into the graph called `name`.
@@ -109,21 +105,17 @@ class Door:
         for name in ("Host", "Origin", "User-Agent"):
             _single(request, name)
         try:
-            return self.origins.check(self.visitors.visitor(request.headers.get_all, peer))
+            visitor = self.origins.check(self.visitors.visitor(request.headers.get_all, peer))
         except ForeignRequestError as error:
             raise RefusedError(403, str(error)) from None
+        # A browser names the page that opens a socket, and only our own may use its cookie.
+        return replace(visitor, cookie=None) if visitor.origin is None else visitor
 
     async def _known(self, visitor: Visitor, token: str | None) -> Principal:
         try:
-            return await self._authenticated(visitor, token)
+            return await self.authenticate(visitor, token)
         except UnauthenticatedError as error:
             raise RefusedError(401, str(error)) from None
-
-    async def _authenticated(self, visitor: Visitor, token: str | None) -> Principal:
-        try:
-            return await self.authenticate(visitor, token)
-        except ForeignRequestError as error:
-            raise RefusedError(403, str(error)) from None
 
     async def _admission(self, principal: Principal, graph_id: UUID) -> Admission:
         graph = Resource.of(Kind.GRAPH, await self.roles.role_in_graph(principal.caller, graph_id))
