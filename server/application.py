@@ -35,7 +35,6 @@ from server.http import (
 from server.http import bin as binned
 from server.http.refusals import NoteRefusals
 from server.metrics import Metrics
-from server.origin import ForeignRequestError
 from server.page import SecurityHeaders, static_page
 from server.request_check import RequestCheck
 from server.services import Services
@@ -96,8 +95,6 @@ def _http_authentication(authenticate: Authenticator) -> Callable[[Request], Awa
             principal = await authenticate(visitor, token)
         except UnauthenticatedError as error:
             raise HTTPException(401, str(error), {"WWW-Authenticate": "Bearer"}) from None
-        except ForeignRequestError as error:
-            raise HTTPException(403, str(error)) from None
         if is_by_cookie(principal, token) and not is_safe(request.method):
             check_page(visitor, request.headers)
         return principal

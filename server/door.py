@@ -14,7 +14,6 @@ from auth.clients import Client
 from auth.policy import OPERATOR, Action, Kind, Principal, Resource, may
 from collab.doorkeeper import NO_SUCH_GRAPH, Admission, RefusedError, Visitor
 from persistence.records import Caller
-from server.cookies import is_by_cookie
 from server.origin import ForeignRequestError, OriginPolicy
 from server.recent_refusals import RecentRefusals, key_of
 from server.refusals import NO_ROLE, Refusals
@@ -37,7 +36,7 @@ class Authenticator(Protocol):
     """Finds out who stands behind a request."""
 
     async def __call__(self, visitor: Visitor, token: str | None) -> Principal:
-        """Return the principal; raises UnauthenticatedError, or ForeignRequestError for a page that needs a token."""
+        """Return the principal; raises UnauthenticatedError."""
 
 
 async def everyone_is_admin(visitor: Visitor, token: str | None) -> Principal:  # noqa: ARG001
@@ -87,10 +86,7 @@ class Door:
 
         Raises RefusedError: 400 malformed, 403 foreign page.
         """
-        visitor = self._visitor(request, peer)
-        with suppress(UnauthenticatedError):  # who it is, the token of each document says
-            await self._authenticated(visitor, None)
-        return visitor
+        return self._visitor(request, peer)
 
     async def admit_document(self, visitor: Visitor, name: str, token: str) -> Admission:
         """Let a client of the Hocuspocus dialect into the graph called `name`; without a token by its cookie.
@@ -123,28 +119,20 @@ class Door:
             _single(request, name)
         visitor = self.visitors.visitor(request.headers.get_all, peer)
         try:
-            return self.origins.check(visitor)
+            visitor = self.origins.check(visitor)
         except ForeignRequestError as error:
             raise self._foreign(visitor, str(error)) from None
+        # A browser names the page that opens a socket, and only our own may use its cookie.
+        return replace(visitor, cookie=None) if visitor.origin is None else visitor
 
     async def _known(self, visitor: Visitor, token: str | None, place: str) -> Principal:
         try:
-            return await self._authenticated(visitor, token)
+            return await self.authenticate(visitor, token)
         except UnauthenticatedError as error:
             with suppress(RefusedError):  # a name that is no graph's is nothing to tell of
                 self._note(visitor, None, _graph_id(place.removeprefix(_PREFIX)), str(error))
             raise RefusedError(401, str(error)) from None
 
-    async def _authenticated(self, visitor: Visitor, token: str | None) -> Principal:
-        try:
-            principal = await self.authenticate(visitor, token)
-        except ForeignRequestError as error:
-            raise self._foreign(visitor, str(error)) from None
-        if is_by_cookie(principal, token) and visitor.origin is None:  # a foreign one's cookie does not come so far
-            raise self._foreign(visitor, "only our own page may use its cookie; programs send a token")
-        return principal
-
-    async def _admission(self, visitor: Visitor, principal: Principal, graph_id: UUID) -> Admission:
         graph = Resource.of(Kind.GRAPH, await self.roles.role_in_graph(principal.caller, graph_id))
         if not may(principal, Action.READ, graph):
             self._note(visitor, principal, graph_id, NO_ROLE)

@@ -50,7 +50,8 @@ class Visitors:
 
         What is left of something that is no address is not believed: the proxy right of it is taken. Never raises.
         """
-        address = peer
+        own = _address(peer)
+        address = peer if own is None else str(own)
         for hop in _from_the_right(values("X-Forwarded-For")):
             if not self._is_proxy(address):
                 break
@@ -66,14 +67,14 @@ class Visitors:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """Return the address in `text`, with a port or without; None if there is none."""
+    """Return the address in `text`, with a port, a zone or neither; None if there is none. IPv4 in IPv6 is IPv4."""
     bare = text.strip()
     if bare.startswith("[") and "]" in bare:
         bare = bare[1:].partition("]")[0]
     elif bare.count(":") == 1:
         bare = bare.partition(":")[0]
     try:
-        address = ip_address(bare)
+        address = ip_address(bare.partition("%")[0])
     except ValueError:
         return None
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address

@@ -332,7 +332,7 @@ async def test_AUTH_23_a_socket_by_cookie_needs_our_own_origin(served: Town, pag
     url, own = served.url(graph, None), f"http://127.0.0.1:{served.port}"
     cookie = f"a=b; layercake_access={page.cookies['layercake_access']}"
 
-    assert await refused(url, Cookie=cookie) == 403
+    assert await refused(url, Cookie=cookie) == 401
     assert await refused(url, Cookie=cookie, Origin="http://evil.example") == 403
     assert await refused(url, Cookie=cookie, Origin="null") == 403
     assert await refused(url, Origin=own) == 401

@@ -115,9 +115,11 @@ async def test_WEBSEC_3_a_page_that_is_allowed_uses_tokens_and_no_cookies(databa
         assert "access-control-allow-credentials" not in allowed.headers
         assert await served.websocket(SYNC, {"origin": APP, **cookie}) == NO_SUCH_GRAPH
         assert await served.websocket(HOCUSPOCUS, {"origin": APP, **cookie}) == ADMITTED
-        assert [visitor.cookie for visitor in served.seen] == [None, None, None]
+        assert [visitor.cookie for visitor in served.seen] == [None, None]
         await http.get("/api/projects", headers=cookie)
-        assert served.seen[-1].cookie == "admin"
+        await served.websocket(SYNC, {"origin": f"http://127.0.0.1:{served.port}", **cookie})
+        await served.websocket(SYNC, cookie)
+        assert [visitor.cookie for visitor in served.seen[-3:]] == ["admin", "admin", None]
 
 
 async def test_WEBSEC_3_cors_is_answered_for_pages_that_are_allowed_only(database: Database) -> None:
@@ -174,12 +176,12 @@ async def test_WEBSEC_4_of_anybody_else_nothing_is_believed(database: Database) 
         assert await served.websocket(SYNC, FORWARDED) == 403
 
 
-@pytest.mark.parametrize("address", ["", ",", "unknown", "[::1", "x" * 5_000, "1.2.3.4, ,"])
-async def test_WEBSEC_4_malformed_headers_break_nothing(database: Database, address: str) -> None:
+async def test_WEBSEC_4_malformed_headers_break_nothing(database: Database) -> None:
     async with doors(database, trusted_proxies="127.0.0.0/8") as served, served.http() as http:
-        forwarded = {"x-forwarded-for": address, "x-forwarded-host": "", "x-forwarded-proto": ","}
-        assert (await http.get("/api/projects", headers=forwarded)).status_code == 200
-        assert await served.websocket(SYNC, forwarded) == NO_SUCH_GRAPH
+        for address in ("", ",", "unknown", "[::1", "x" * 5_000, "1.2.3.4, ,"):
+            forwarded = {"x-forwarded-for": address, "x-forwarded-host": "", "x-forwarded-proto": ","}
+            assert (await http.get("/api/projects", headers=forwarded)).status_code == 200
+            assert await served.websocket(SYNC, forwarded) == NO_SUCH_GRAPH
         assert {visitor.address for visitor in served.seen} == {"127.0.0.1"}
 
 
@@ -212,6 +214,7 @@ async def test_WEBSEC_6_every_answer_is_protected(database: Database, monkeypatc
         raise RuntimeError("at work")
 
     monkeypatch.setattr("persistence.projects.Projects.of_user", fails)
+    monkeypatch.setattr("server.http.problems._log", structlog.testing.CapturingLogger())
     async with doors(database) as served, served.http() as http:
         for path, status in (
             ("/", 200),

@@ -57,6 +57,14 @@ def test_WEBSEC_4_the_client_is_the_right_most_that_is_no_proxy(forwarded: list[
     assert address("10.0.0.1", *forwarded) == expected
 
 
+@pytest.mark.parametrize(
+    ("peer", "expected"),
+    [("::ffff:192.0.2.7", "192.0.2.7"), ("fe80::1%eth0", "fe80::1"), ("2001:DB8::7", "2001:db8::7")],
+)
+def test_WEBSEC_4_an_address_is_written_in_one_way(peer: str, expected: str) -> None:
+    assert address(peer) == expected
+
+
 def test_WEBSEC_4_a_proxy_that_comes_as_a_mapped_address_is_known() -> None:
     assert address("::ffff:10.0.0.1", "192.0.2.7") == "192.0.2.7"
 
