@@ -32,7 +32,12 @@ async def owner(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 BEGIN_ANEW = """
-    TRUNCATE projects, events, event_streams, audit_log, invitations, sign_in_throttles CASCADE;
+    DELETE FROM projects;
+    DELETE FROM events;
+    DELETE FROM event_streams;
+    DELETE FROM audit_log;
+    DELETE FROM invitations;
+    DELETE FROM sign_in_throttles;
     DELETE FROM groups WHERE id <> '00000000-0000-7000-8000-000000000003';
     DELETE FROM users WHERE username NOT IN ('system', 'anonymous');
 """
