@@ -177,6 +177,10 @@ async def test_web_13_16_18_who_is_invited_to_view_is_raised_and_then_removed(to
     await olive.page.get_by_role("button", name="Remove Vera").click()
     await olive.page.get_by_role("button", name="Really remove Vera").click()
     await expect(vera.page.get_by_role("alert")).to_contain_text("You may no longer open this graph")
+
+    await vera.page.goto(f"{town.server.base_url}/#/invitation/{await town.invite('member')}")
+    await vera.page.get_by_role("button", name="Join as Vera").click()
+    await expect(vera.page.get_by_role("link", name="Interlocking")).to_be_visible()
     for seen in (olive, vera):
         assert [words for words in seen.complaints if not EXPECTED.search(words)] == []
 

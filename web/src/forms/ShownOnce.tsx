@@ -1,4 +1,4 @@
-import { useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 
 interface ShownOnceProps {
   /** What it is and whom to give it to. */
@@ -11,6 +11,7 @@ interface ShownOnceProps {
 export function ShownOnce({ title, value, done }: ShownOnceProps) {
   const field = useRef<HTMLInputElement>(null);
   const [said, say] = useState<string | null>(null);
+  useEffect(() => field.current?.select(), []); // where the focus was, the form is gone
   const copy = async () => {
     field.current?.select();
     try {

@@ -161,7 +161,7 @@ export class LiveGraph {
     } catch (error) {
       if (error instanceof ProblemError) return sessionEnded();
     }
-    this.#provider.connect();
+    if (!this.#closing.signal.aborted) this.#provider.connect();
   }
 
   async #look(): Promise<Role | null> {
