@@ -92,7 +92,7 @@ SECURITY DEFINER SET search_path = public, pg_temp AS $$
     )
 $$;
 
-CREATE FUNCTION caller_groups(minimum text) RETURNS SETOF uuid LANGUAGE sql STABLE
+CREATE FUNCTION caller_groups(minimum text) RETURNS SETOF uuid LANGUAGE sql STABLE ROWS 10
 SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT m.group_id FROM group_memberships m JOIN users u ON u.id = m.user_id AND u.is_active
     WHERE m.user_id = caller_id() AND NOT caller_has_grant() AND is_at_least(m.role, $1)
@@ -101,7 +101,7 @@ SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 
 -- Graphs in which the caller is more, or less, than in their group.
-CREATE FUNCTION caller_shared_graphs(minimum text) RETURNS SETOF uuid LANGUAGE sql STABLE
+CREATE FUNCTION caller_shared_graphs(minimum text) RETURNS SETOF uuid LANGUAGE sql STABLE ROWS 10
 SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT r.graph_id FROM graph_roles r
     WHERE r.user_id = caller_id() AND NOT caller_has_grant() AND is_at_least(role_in_graph(r.graph_id), $1)
@@ -111,15 +111,16 @@ SECURITY DEFINER SET search_path = public, pg_temp AS $$
         AND is_at_least(split_part(current_setting('app.grant', true), ':', 2), $1)
 $$;
 
-CREATE FUNCTION caller_hidden_graphs(minimum text) RETURNS SETOF uuid LANGUAGE sql STABLE
+CREATE FUNCTION caller_hidden_graphs(minimum text) RETURNS SETOF uuid LANGUAGE sql STABLE ROWS 10
 SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT r.graph_id FROM graph_roles r
     WHERE r.user_id = caller_id() AND NOT caller_is_everywhere() AND NOT is_at_least(role_in_graph(r.graph_id), $1)
 $$;
 
--- The graph that the transaction is about, if the caller is at least that in it.
+-- The graph that the transaction is about, if the caller is at least that in it. Its own plan is kept, also where that of
+-- the statement is made anew each time.
 CREATE FUNCTION caller_graph(minimum text) RETURNS uuid LANGUAGE sql STABLE
-SECURITY DEFINER SET search_path = public, pg_temp AS $$
+SECURITY DEFINER SET search_path = public, pg_temp SET plan_cache_mode = auto AS $$
     SELECT about.id FROM (SELECT nullif(current_setting('app.graph_id', true), '')::uuid AS id) AS about
     WHERE is_at_least(role_in_graph(about.id), $1)
 $$;
