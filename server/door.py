@@ -133,6 +133,7 @@ class Door:
                 self._note(visitor, None, _graph_id(place.removeprefix(_PREFIX)), str(error))
             raise RefusedError(401, str(error)) from None
 
+    async def _admission(self, visitor: Visitor, principal: Principal, graph_id: UUID) -> Admission:
         graph = Resource.of(Kind.GRAPH, await self.roles.role_in_graph(principal.caller, graph_id))
         if not may(principal, Action.READ, graph):
             self._note(visitor, principal, graph_id, NO_ROLE)
