@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 
 from auth.invitations import Invitations, PasswordLink
@@ -116,5 +116,6 @@ class _UserRoutes:
     async def anonymise(self, user_id: UUID, actor: Acting) -> None:
         await self._people.anonymise(actor, user_id)
 
-    async def link_to_password(self, user_id: UUID, actor: Acting) -> PasswordLink:
+    async def link_to_password(self, user_id: UUID, actor: Acting, response: Response) -> PasswordLink:
+        response.headers["Cache-Control"] = "no-store"
         return await self._invitations.link_to_password(actor, user_id)

@@ -32,7 +32,7 @@ async def ada(served: Town) -> AsyncIterator[httpx.AsyncClient]:
 
 async def invited(ada: httpx.AsyncClient, role: str = "member") -> dict[str, Any]:
     answer = await ada.post(INVITATIONS, json={"role": role})
-    assert answer.status_code == 201
+    assert (answer.status_code, answer.headers["cache-control"]) == (201, "no-store")
     body: dict[str, Any] = answer.json()
     return body
 
