@@ -48,13 +48,14 @@ def router(catalogue: Catalogue, content: ContentSource, workers: Workers, audit
             "`json` is what the graph is read as, without its dates. `xlsx` has a sheet of each kind, in which all "
             "text is text. An import reads each of them as an equal graph; only JSON tells empty text from none."
         ),
-        responses=describe(422) | {200: {"content": _binary([*_MEDIA_TYPES.values(), "text/csv"])}},
+        responses=describe(422) | {200: {"content": _described([*_MEDIA_TYPES.values(), "text/csv"])}},
     )
     return api
 
 
-def _binary(media_types: Sequence[str]) -> dict[str, Any]:
-    return {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in media_types}
+def _described(media_types: Sequence[str]) -> dict[str, Any]:
+    binary, parsed = {"type": "string", "format": "binary"}, {"type": "object"}
+    return {name: {"schema": parsed if name == "application/json" else binary} for name in media_types}
 
 
 class _ExportRoutes:
