@@ -65,7 +65,7 @@ EXPECTED = """
     PATCH  groups/{group_id}              200    403    403    403    404   404   404  404   403   404   200 404    401
     GET    users                          403    403    403    403    403   403   403  403   403   403   200 403    401
     GET    audit                          403    403    403    403    403   403   403  403   403   403   200 403    401
-    GET    auth/sessions                  403    403    403    403    403   403   403  403   403   403   403 403    401
+    GET    auth/sessions                  200    200    200    200    200   403   403  403   200   200   200 200    401
     OPEN   /sync                        write  write   read    404  write write write read  read   404   404 404    401
     OPEN   /hocuspocus                  write  write   read     no  write write write read  read    no    no  no     no
 """
