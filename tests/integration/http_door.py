@@ -24,7 +24,10 @@ from server.community import build_audit
 from server.http import bin as binned
 from server.http import copying, exporting, graphs, history, importing, problems, projects, tables
 from server.node import Node, running_node
+from server.origin import OriginPolicy
+from server.request_check import RequestCheck
 from server.settings import Settings
+from server.visitors import Visitors
 from server.workers import Workers
 from workspace.bin import Bin
 from workspace.catalogue import Catalogue
@@ -78,6 +81,7 @@ class Door:
         app = FastAPI()
         app.state.authenticate = self._authenticate
         problems.install(app)
+        app.add_middleware(RequestCheck, visitors=Visitors(), origins=OriginPolicy())
         app.include_router(projects.router(self.catalogue))
         whole, renaming = self.node.whole, Renaming(self.catalogue, self.editor)
         app.include_router(graphs.router(self.catalogue, whole, renaming, WORKERS))

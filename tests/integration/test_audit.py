@@ -146,7 +146,7 @@ async def test_PEOPLE_12_refusals_are_told_at_every_door_with_their_reason(
         ("graph.read", "anonymous", "sign i", True),
         ("installation.read", "carol", "your r", False),
         ("graph.edit", "bob", "your r", True),
-        ("request.made", "anonymous", "only o", False),
+        ("request.made", "anonymous", "a page", False),
     }
     await eventually(lambda: entries(served, "refused"), lambda found: len(found) >= 8)
     assert await told() == expected
