@@ -39,6 +39,14 @@ class BackendTokenError(AuthError):
     """A token that opens nothing; the message says what is wrong with it, for whoever writes the backend."""
 
 
+class NotYetValidError(BackendTokenError):
+    """The token is for later."""
+
+    def __init__(self, claim: str) -> None:
+        super().__init__(f"the token is not valid yet ({claim})")
+        self.claim = claim
+
+
 class UnknownKeyError(BackendTokenError):
     """The token names a key that is not known (yet)."""
 
@@ -167,7 +175,7 @@ def _check_times(claims: Mapping[str, Any], expires_at: datetime, rules: Backend
         raise BackendTokenError(f"the token expires later than backend_token_s from now ({rules.max_age})")
     for name in ("nbf", "iat"):
         if name in claims and _moment(claims, name) > now + LEEWAY:
-            raise BackendTokenError(f"the token is not valid yet ({name})")
+            raise NotYetValidError(name)
 
 
 def _moment(claims: Mapping[str, Any], name: str) -> datetime:

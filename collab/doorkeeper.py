@@ -50,10 +50,12 @@ class Admission:
 class RefusedError(Exception):
     """A client may not come in; `status` is the answer to its handshake, if that is what was refused."""
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, *, is_passing: bool = False) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
+        self.is_passing = is_passing
+        """Whether time alone may change the answer."""
 
 
 class Doorkeeper(Protocol):

@@ -100,6 +100,7 @@ class Rechecking:
         self._forget_graph = forget_graph
         self._ended = ended
         self._grace = timedelta(seconds=grace_s)
+        rights.on_expiry = self._expire
 
     async def run(self) -> None:
         """Look at whoever is due until cancelled."""
@@ -141,6 +142,11 @@ class Rechecking:
         if outcome.read_only != holder.admission.read_only:
             self.statistics.changes[READ_ONLY if outcome.read_only else READ_WRITE] += 1
         holder.admit_again(outcome, since)
+
+    def _expire(self, holder: Holder) -> None:
+        """Let go of one whose time is up for certain, whatever the store is at; a session may have been refreshed."""
+        if not self._is_let_go(holder):
+            self._rights.look_at([holder])
 
     def _is_let_go(self, holder: Holder) -> bool:
         """Let go of one whose time is up for certain."""

@@ -5,7 +5,7 @@ again. So no change falls between the question and the moment from which notices
 """
 
 import asyncio
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -61,6 +61,8 @@ class OpenRights:
         self._by_key: dict[_Key, set[Holder]] = {}
         self._due: dict[Holder, None] = {}
         self._is_due = asyncio.Event()
+        self.on_expiry: Callable[[Holder], None] = self._look_at_one
+        """What is done with one whose time is up."""
 
     def __contains__(self, holder: Holder) -> bool:
         return holder in self._watched
@@ -138,6 +140,9 @@ class OpenRights:
             self._is_due.clear()
         return taken
 
+    def _look_at_one(self, holder: Holder) -> None:
+        self.look_at([holder])
+
     def _set_timer(self, holder: Holder, watch: _Watch, expires_at: datetime, now: datetime) -> None:
         left_s = (min(watch.asks_at or expires_at, expires_at) - now).total_seconds()
         # The wall clock may be set meanwhile, which no timer notices.
@@ -147,7 +152,7 @@ class OpenRights:
     def _on_time(self, holder: Holder, watch: _Watch, expires_at: datetime) -> None:
         now = datetime.now(UTC)
         if now >= expires_at:
-            self.look_at([holder])
+            self.on_expiry(holder)
             return
         if watch.asks_at is not None and now >= watch.asks_at:
             watch.asks_at = None

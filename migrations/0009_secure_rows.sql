@@ -55,6 +55,13 @@ SECURITY DEFINER SET search_path = public, pg_temp AS $$
     )
 $$;
 
+CREATE FUNCTION graph_has_project(graph_id uuid) RETURNS boolean LANGUAGE sql STABLE
+SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT EXISTS (
+        SELECT FROM graphs g JOIN projects p ON p.id = g.project_id WHERE g.id = $1 AND p.deleted_at IS NULL
+    )
+$$;
+
 CREATE FUNCTION role_in_graph(graph_id uuid) RETURNS text LANGUAGE sql STABLE
 SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT CASE
@@ -82,6 +89,15 @@ $$;
 CREATE FUNCTION role_in_project(project_id uuid) RETURNS text LANGUAGE sql STABLE
 SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT role_in_group(p.group_id) FROM projects p WHERE p.id = $1
+$$;
+
+-- What role_in_graph says of each graph of a project; asked for each it would cost most of a list's time.
+CREATE FUNCTION caller_roles_in_project(project_id uuid) RETURNS TABLE (graph_id uuid, role text) LANGUAGE sql STABLE
+SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT g.id, CASE WHEN own.role = 'admin' THEN own.role WHEN r.role = 'none' THEN NULL ELSE coalesce(r.role, own.role) END
+    FROM graphs g CROSS JOIN (SELECT role_in_project($1) AS role) AS own
+    LEFT JOIN graph_roles r ON r.graph_id = g.id AND r.user_id = caller_account()
+    WHERE g.project_id = $1
 $$;
 
 CREATE FUNCTION caller_is_admin() RETURNS boolean LANGUAGE sql STABLE
@@ -147,6 +163,8 @@ $$;
 
 COMMENT ON FUNCTION role_of_user_in_graph(uuid, uuid) IS 'What a person is in a graph, in the bin or not, by group and graph; null if nothing.';
 COMMENT ON FUNCTION graph_is_there(uuid) IS 'Whether there is such a graph, and neither it nor its project is in the bin.';
+COMMENT ON FUNCTION graph_has_project(uuid) IS 'Whether there is such a graph, in the bin or not, whose project is not in the bin.';
+COMMENT ON FUNCTION caller_roles_in_project(uuid) IS 'What the caller is in each graph of a project, as role_in_graph of each, at once.';
 COMMENT ON FUNCTION role_in_graph(uuid) IS 'What the caller is in a graph, in the bin or not; null if nothing.';
 COMMENT ON FUNCTION role_in_group(uuid) IS 'What the caller is in a group; null if nothing.';
 COMMENT ON FUNCTION role_in_project(uuid) IS 'What the caller is in the group of a project, in the bin or not; null if nothing.';
@@ -317,7 +335,7 @@ BEGIN
     END LOOP;
 END
 $$;
-DROP FUNCTION tell_rights(), caller_companions(), graph_is_of_group(uuid, uuid), stream_is_of_project(uuid, uuid),
+DROP FUNCTION tell_rights(), caller_roles_in_project(uuid), graph_has_project(uuid), caller_companions(), graph_is_of_group(uuid, uuid), stream_is_of_project(uuid, uuid),
     caller_is_about_one_graph(), caller_graph(text), caller_hidden_graphs(text),
     caller_shared_graphs(text), caller_groups(text), caller_is_admin(), role_in_project(uuid),
     role_in_group(uuid), role_in_graph(uuid), graph_is_there(uuid), role_of_user_in_graph(uuid, uuid), is_at_least(text, text),

@@ -44,10 +44,9 @@ class BinnedRows:
             rows = await connection.fetch(self.PROJECTS)
         return tuple(BinnedProject(**row) for row in rows)
 
-    GRAPH_ROLE = """
-        SELECT role_in_graph(g.id) FROM graphs g JOIN projects p ON p.id = g.project_id
-        WHERE g.id = $1 AND g.deleted_at IS NOT NULL AND p.deleted_at IS NULL
-    """
+    GRAPH_ROLE = (
+        "SELECT role_in_graph(id) FROM graphs WHERE id = $1 AND deleted_at IS NOT NULL AND graph_has_project(id)"
+    )
 
     async def role_in_graph(self, caller: Caller, graph_id: UUID) -> str | None:
         """Return what the caller is in the group of a graph in the bin; None if nothing, or it is not there."""

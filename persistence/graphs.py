@@ -67,8 +67,8 @@ class Graphs:
 
     LIST = """
         SELECT g.id, g.project_id, g.name, g.description, g.graph_type, g.parent_graph_id, g.created_at, g.updated_at,
-            role_in_graph(g.id) AS role
-        FROM graphs g JOIN projects p ON p.id = g.project_id
+            r.role
+        FROM graphs g JOIN projects p ON p.id = g.project_id JOIN caller_roles_in_project($1) r ON r.graph_id = g.id
         WHERE g.project_id = $1 AND g.deleted_at IS NULL AND p.deleted_at IS NULL
         ORDER BY g.created_at, g.id
     """

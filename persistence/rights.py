@@ -17,7 +17,10 @@ _log = structlog.get_logger("layercake.rights")
 _CHANNEL = "layercake_rights"
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 1.0
 _CHECK_EVERY_S = 2.0
-_ANSWERS_WITHIN_S = 5.0
+_ANSWERS_WITHIN_S = 1.0
+
+# The driver's own error is how it takes a connection that is lost within a step.
+_LOST = (StoreError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 NAME = "SELECT set_config('application_name', 'layercake rights', false)"
 ARE_YOU_THERE = "SELECT 1"
@@ -37,7 +40,7 @@ class RightsNotices:
         while True:
             try:
                 await self._listen(changed)
-            except (StoreError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except _LOST as error:
                 _log.warning("changes of rights are not heard of", error=f"{type(error).__name__}: {error}")
             wait_s = _FIRST_WAIT_S if self.is_listening else min(wait_s * 2, _LONGEST_WAIT_S)
             self.is_listening = False
@@ -102,9 +105,13 @@ class StoredRights:
         return [Verdict(*row) for row in rows]
 
 
-def _notice(arguments: Sequence[Any]) -> RightsNotice:
+def _notice(arguments: Sequence[Any]) -> RightsNotice | None:
+    """Return what a notice tells; None for what is none of ours, which may stand for anything."""
     kind, _, changed_id = arguments[-1].partition(":")
-    return RightsNotice(kind, UUID(changed_id))
+    try:
+        return RightsNotice(kind, UUID(changed_id))
+    except ValueError:
+        return None
 
 
 async def _wait(event: asyncio.Event, timeout_s: float) -> None:

@@ -17,6 +17,7 @@ from auth.backend_tokens import (
     BackendKeys,
     BackendRules,
     BackendTokenError,
+    NotYetValidError,
     PublicKeys,
     SharedSecret,
     UnknownKeyError,
@@ -72,7 +73,8 @@ class BackendTokens:
         try:
             claims = await self._claims(token)
         except BackendTokenError as error:
-            raise UnauthenticatedError(str(error)) from None
+            is_passing = isinstance(error, NotYetValidError | UnknownKeyError)
+            raise UnauthenticatedError(str(error), is_passing=is_passing) from None
         person = await self.people.seen(self.rules.issuer, claims.subject, claims.name or claims.subject[:200])
         if not person.is_active:
             raise UnauthenticatedError("this person is disabled; ask whoever looks after this server")

@@ -27,9 +27,14 @@ class UnauthenticatedError(Exception):
     """Nobody is known to stand behind the request."""
 
     def __init__(
-        self, detail: str = "sign in first; send the token that you get then as `Authorization: Bearer`"
+        self,
+        detail: str = "sign in first; send the token that you get then as `Authorization: Bearer`",
+        *,
+        is_passing: bool = False,
     ) -> None:
         super().__init__(detail)
+        self.is_passing = is_passing
+        """Whether time alone may change the answer."""
 
 
 class Authenticator(Protocol):
@@ -131,7 +136,7 @@ class Door:
         except UnauthenticatedError as error:
             with suppress(RefusedError):  # a name that is no graph's is nothing to tell of
                 self._note(visitor, None, _graph_id(place.removeprefix(_PREFIX)), str(error))
-            raise RefusedError(401, str(error)) from None
+            raise RefusedError(401, str(error), is_passing=error.is_passing) from None
 
     async def _admission(self, visitor: Visitor, principal: Principal, graph_id: UUID) -> Admission:
         graph = Resource.of(Kind.GRAPH, await self.roles.role_in_graph(principal.caller, graph_id))

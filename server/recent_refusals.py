@@ -53,7 +53,7 @@ class RecentRefusals:
     def add(self, key: bytes, error: RefusedError, since: int) -> None:
         """Remember what was answered, by what held at the generation `since`."""
         self._clear_if_changed()
-        if error.status not in _REMEMBERED or since != self.generation:
+        if error.status not in _REMEMBERED or error.is_passing or since != self.generation:
             return
         self._refused.pop(key, None)
         while len(self._refused) >= MOST:

@@ -2,6 +2,7 @@
 
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from persistence.database import Database
@@ -95,6 +96,28 @@ async def test_the_role_in_a_graph_is_the_one_in_its_group(graphs: Graphs, proje
     assert await graphs.role_in_graph(ME, graph.id) == "admin"
     assert await graphs.role_in_graph(Caller(SYSTEM_USER_ID), graph.id) is None
     assert await graphs.role_in_graph(ME, uuid4()) is None
+
+
+@pytest.mark.parametrize("in_group", ["admin", "member", "viewer"])
+async def test_a_list_says_the_same_role_as_each_graph(
+    graphs: Graphs, project_id: UUID, database_url: str, in_group: str
+) -> None:
+    """ISO-2: also where a graph has a role of its own for the caller."""
+    made = [await graphs.create(ME, project_id, str(number), "data", None) for number in range(5)]
+    caller = Caller(uuid4())
+    owner = await asyncpg.connect(database_url)
+    await owner.execute("INSERT INTO users (id, username) VALUES ($1, 'x')", caller.user_id)
+    add = "INSERT INTO group_memberships (group_id, user_id, role) VALUES ($1, $2, $3)"
+    await owner.execute(add, EVERYONE_GROUP_ID, caller.user_id, in_group)
+    grant = "INSERT INTO graph_roles (graph_id, user_id, role, granted_by) VALUES ($1, $2, $3, $2)"
+    for graph, role in zip(made, ("admin", "member", "viewer", "none"), strict=False):
+        await owner.execute(grant, graph.id, caller.user_id, role)
+    await owner.close()
+
+    listed = {graph.id: graph.role for graph in await graphs.of_project(caller, project_id)}
+    asked = {graph.id: await graphs.role_in_graph(caller, graph.id) for graph in made}
+    assert listed == {graph_id: role for graph_id, role in asked.items() if role is not None}
+    assert len(listed) == (5 if in_group == "admin" else 4)
 
 
 async def test_a_change_touches_only_what_it_names(graphs: Graphs, project_id: UUID) -> None:

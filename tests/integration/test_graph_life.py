@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import httpx
 import pytest
 from http_door import Door, open_door
@@ -114,6 +115,21 @@ def told(answer: httpx.Response, address: str) -> tuple[int, str]:
     """The answer without the id that was asked for."""
     (asked,) = [part for part in address.split("/") if len(part) == 36]
     return answer.status_code, answer.text.replace(asked, "ID")
+
+
+async def test_who_is_admin_of_one_graph_only_takes_it_out_of_the_bin_again(door: Door) -> None:
+    """LIFE-3: by its id, since they do not see the bin of its project."""
+    graph = await door.graph(await door.project())
+    guest = await door.person(None)
+    grant = "INSERT INTO graph_roles (graph_id, user_id, role, granted_by) VALUES ($1, $2, 'admin', $2)"
+    owner = await asyncpg.connect(door.database_url)
+    await owner.execute(grant, id_of(graph), guest)
+    await owner.close()
+    door.caller = guest
+
+    assert (await door.client.delete(graph)).status_code == 204
+    assert (await door.client.post(f"{graph}/restore")).status_code == 200
+    assert (await door.client.get(graph)).status_code == 200
 
 
 @pytest.mark.parametrize("role", ["member", "viewer", None])

@@ -14,7 +14,10 @@ from websockets.asyncio.client import connect
 from auth.policy import Action
 from collab.rechecking import End
 from persistence.database import Database
+from persistence.identifiers import new_id
+from persistence.ports import RightsNotice
 from persistence.records import EVERYONE_GROUP_ID
+from persistence.rights import RightsNotices
 from tests.clients import hclient
 from tests.clients.eventually import eventually
 from tests.clients.hclient import AUTHENTICATED, READ_ONLY, HClient
@@ -293,3 +296,18 @@ async def test_RIGHTS_9_stock_clients_do_with_it_what_their_programs_expect(pair
     await pair.group.owner.execute("DELETE FROM group_memberships WHERE user_id = $1", ann.id)
     assert await stock.close_code() == 4403
     assert "layercake_connections_refused_total 0.0" in await metrics(server)
+
+
+async def test_RIGHTS_8_a_notice_that_nobody_understands_may_stand_for_anything(
+    database: Database, owner: asyncpg.Connection
+) -> None:
+    heard: asyncio.Queue[RightsNotice | None] = asyncio.Queue()
+    running = asyncio.create_task(RightsNotices(database).run(heard.put_nowait))
+    user_id = new_id()
+    async with asyncio.timeout(20):
+        assert await heard.get() is None, "it listens from now on"
+        for payload in ("x", "", "user:", f"user:{user_id}"):
+            await owner.execute("SELECT pg_notify('layercake_rights', $1)", payload)
+        assert [await heard.get() for _ in range(4)] == [None, None, None, RightsNotice("user", user_id)]
+    running.cancel()
+    await asyncio.wait([running])

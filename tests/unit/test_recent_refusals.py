@@ -42,6 +42,12 @@ def test_RIGHTS_13_only_what_the_database_said_is_remembered(status: int, is_rem
     assert not door.remembers(key_of(Visitor("localhost"), "token", "another graph"))
 
 
+def test_RIGHTS_13_what_time_alone_may_change_is_not_remembered() -> None:
+    door = Door()
+    door.refusals.add(KEY, RefusedError(401, "not valid yet", is_passing=True), door.refusals.generation)
+    assert not door.remembers()
+
+
 def test_RIGHTS_13_any_change_of_rights_and_any_silence_voids_it() -> None:
     door = Door()
     door.refuse()

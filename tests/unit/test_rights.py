@@ -197,6 +197,17 @@ async def test_RIGHTS_11_while_the_store_is_away_only_those_go_whose_time_was_up
         assert await ended(valid) == await ended(expired) == End.REVOKED.value
 
 
+async def test_RIGHTS_11_whose_time_is_up_for_certain_does_not_wait_for_a_store_that_hangs() -> None:
+    rights, store = OpenRights(), Shelf()
+    store.answer.clear()
+    async with rechecking(rights, store):
+        backend, session = Holding(rights, admission("backend", in_s(0.05))), Holding(rights, admission())
+        rights.changed(RightsNotice("session", SESSION))
+        await eventually(lambda: asked(store), bool)
+        assert await ended(backend) == End.EXPIRED.value
+        assert (session.ended, not store.answer.is_set()) == (None, True)
+
+
 async def test_RIGHTS_5_a_client_is_asked_before_its_time_is_up_and_again_if_that_could_not_be_decided() -> None:
     rights, store = OpenRights(token_renewal_s=0.1), Shelf()
     holding = Holding(rights, admission("backend", in_s(0.2)))
