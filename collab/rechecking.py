@@ -14,7 +14,6 @@ import structlog
 from auth.policy import Action, Credential, Kind, Resource, may
 from collab.doorkeeper import Admission
 from collab.rights import Holder, OpenRights
-from persistence.errors import StoreError
 from persistence.ports import Claim, RightsStore, Verdict
 
 _log = structlog.get_logger("layercake.rights")
@@ -116,8 +115,9 @@ class Rechecking:
         try:
             async with asyncio.timeout(_ANSWERS_WITHIN_S):
                 verdicts = await self._store.look_up([_claim(admission) for admission in asked])
-        except (StoreError, TimeoutError) as error:
-            _log.warning("rights cannot be looked up, and stay as they are", channels=len(holders), error=str(error))
+        except Exception as error:  # noqa: BLE001 - a driver whose server dies raises anything; this must outlive it
+            reason = f"{type(error).__name__}: {error}"
+            _log.warning("rights cannot be looked up, and stay as they are", channels=len(holders), error=reason)
             await self._bridge(holders)
             return
         self.statistics.looked_up += len(holders)
