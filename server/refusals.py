@@ -11,7 +11,6 @@ import structlog
 from auth.clients import Client
 from auth.policy import Principal
 from persistence.audit import Refusal
-from persistence.errors import StoreError
 from persistence.people_records import AuditEntry
 from persistence.records import ANONYMOUS_USER_ID
 
@@ -84,6 +83,7 @@ class Refusals:
     async def _write(self, batch: Sequence[Refusal]) -> None:
         try:
             await self._log.append_refusals(batch)
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - a driver whose server dies raises anything; this must outlive it
             self.lost += len(batch)
-            _log.warning("refusals are missing in the audit log", refusals=len(batch), error=str(error))
+            reason = f"{type(error).__name__}: {error}"
+            _log.warning("refusals are missing in the audit log", refusals=len(batch), error=reason)
