@@ -137,11 +137,6 @@ class Groups:
         WHERE r.graph_id = g.id AND g.project_id = p.id AND p.group_id = $1 AND r.user_id = $2
     """
 
-    REVOKE_LINKS = """
-        UPDATE share_links l SET revoked_at = now() FROM graphs g JOIN projects p ON p.id = g.project_id
-        WHERE l.graph_id = g.id AND p.group_id = $1 AND l.created_by = $2 AND l.revoked_at IS NULL
-    """
-
     async def remove(self, entry: AuditEntry, user_id: UUID) -> None:
         """Take a member out of the group `entry.group_id` and of its graphs; links they made into these end.
 
@@ -155,7 +150,6 @@ class Groups:
             if await connection.fetchval(self.REMOVE, entry.group_id, user_id, BUILT_IN_USERS) is None:
                 raise NotFoundError("member", user_id)
             await connection.execute(self.REMOVE_FROM_GRAPHS, entry.group_id, user_id)
-            await connection.execute(self.REVOKE_LINKS, entry.group_id, user_id)
             await append_audit(connection, entry)
 
     async def _check_others(self, connection: asyncpg.Connection, group_id: UUID, user_id: UUID) -> None:

@@ -27,7 +27,6 @@ JOIN = """
 """
 PASSWORD = "UPDATE users SET password_hash = $2 WHERE id = $1 AND external_subject IS NULL RETURNING id"  # noqa: S105 - a statement
 END_SESSIONS = "UPDATE sessions SET revoked = TRUE WHERE user_id = $1 AND NOT revoked"
-REVOKE_LINKS = "UPDATE share_links SET revoked_at = now() WHERE created_by = $1 AND revoked_at IS NULL"
 FORGET = {
     table: f"DELETE FROM {table} WHERE user_id = $1"  # noqa: S608 - names of ours
     for table in ("sessions", "personal_access_tokens", "invitations", "graph_roles", "group_memberships")
@@ -130,7 +129,6 @@ class Users:
             await connection.execute(self.CHANGE, user_id, is_active, role, BUILT_IN_USERS)
             if is_active is False:
                 await connection.execute(END_SESSIONS, user_id)
-                await connection.execute(REVOKE_LINKS, user_id)
             for entry in entries:
                 await append_audit(connection, entry)
             return await self._read(connection, user_id)
@@ -158,7 +156,6 @@ class Users:
             await self._check_others(connection, user_id)
             if await connection.fetchval(self.ANONYMISE, user_id, BUILT_IN_USERS) is None:
                 raise NotFoundError("account", user_id)
-            await connection.execute(REVOKE_LINKS, user_id)
             for statement in FORGET.values():
                 await connection.execute(statement, user_id)
             await append_audit(connection, entry)
