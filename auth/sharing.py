@@ -15,7 +15,10 @@ from persistence.people_records import AuditEntry
 
 
 class Sharing:
-    """Rights in single graphs. One that may not be read: NotFoundError; one that may not be managed: ForbiddenError."""
+    """Rights in single graphs.
+
+    One that may not be read: NotFoundError; one that may not be managed, or by a grant only: ForbiddenError.
+    """
 
     def __init__(self, graphs: GraphSource, roles: GraphRoleStore, links: ShareLinkStore, sources: Sources) -> None:
         self._graphs = graphs
@@ -69,7 +72,8 @@ class Sharing:
         graph = Resource.of(Kind.GRAPH, await self._graphs.role_in_graph(principal.caller, graph_id))
         if not may(principal, Action.READ, graph):
             raise NotFoundError("graph", graph_id)
-        if not may(principal, Action.MANAGE, graph):
+        # What a token gives in one graph ends with it; it is not given on, and tells of nobody.
+        if principal.grant is not None or not may(principal, Action.MANAGE, graph):
             raise ForbiddenError(Action.MANAGE, Kind.GRAPH)
 
     async def _entry(self, actor: Actor, action: str, graph_id: UUID, **details: str) -> AuditEntry:

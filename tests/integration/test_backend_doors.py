@@ -114,6 +114,9 @@ async def test_BACKEND_1_and_4_a_token_opens_its_graph_and_nothing_else(
             assert (await http.get(f"/api/projects/{GRAPH}")).status_code == 404
             assert (await http.get("/api/projects")).json() == {"items": []}
             assert (await http.delete(f"/api/graphs/{GRAPH}")).status_code == 403
+        async with served.http(signed(now(), role="admin", sub="adm")) as http:
+            link = await http.post(f"/api/graphs/{GRAPH}/share-links", json={"role": "viewer"})
+            assert (link.status_code, (await http.get(f"/api/graphs/{GRAPH}/access")).status_code) == (403, 403)
         viewer = signed(now(), role="viewer", sub="vic")
         async with HClient.connected(served.hocuspocus_url) as client:
             await client.send(str(GRAPH), auth(viewer, "4.8.0"))
