@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from auth.audit import Actor
-from auth.errors import ForbiddenError
+from auth.errors import ExternalAccountError, ForbiddenError
 from auth.policy import INSTALLATION, Action, Kind, Principal, may
 from auth.ports import PasswordHasher, UserStore
 from persistence.group_records import GroupRole, NewUser, User, UserRole
@@ -54,10 +54,12 @@ class People:
     async def change(self, actor: Actor, user_id: UUID, is_active: bool | None, role: UserRole | None) -> User:
         """Disable or enable an account, make it an admin's or not; None leaves it as it is.
 
-        Raises NotFoundError, LastAdminError.
+        Raises NotFoundError, LastAdminError, ExternalAccountError.
         """
         _authorise(actor.principal, Action.MANAGE)
         before = await self._store.read(user_id)
+        if role == "admin" and before.is_external:
+            raise ExternalAccountError
         entries = list(_entries(actor, before, is_active, role))
         return await self._store.change(entries, user_id, is_active, role)
 

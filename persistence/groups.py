@@ -101,7 +101,8 @@ class Groups:
     LOCK = "SELECT id FROM groups WHERE id = $1 FOR NO KEY UPDATE"
     IS_ONLY_ADMIN = """
         SELECT coalesce(bool_and(m.user_id = $2), FALSE) FROM group_memberships m JOIN users u ON u.id = m.user_id
-        WHERE m.group_id = $1 AND m.role = 'admin' AND u.is_active AND u.id <> ALL($3::uuid[])
+        WHERE m.group_id = $1 AND m.role = 'admin' AND u.is_active AND u.external_subject IS NULL
+            AND u.id <> ALL($3::uuid[])
     """
     SET_ROLE = """
         UPDATE group_memberships SET role = $3 WHERE group_id = $1 AND user_id = $2 AND user_id <> ALL($4::uuid[])

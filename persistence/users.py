@@ -18,7 +18,8 @@ from persistence.people_records import AuditEntry
 
 ADD = """
     INSERT INTO users (id, username, full_name, role, password_hash) VALUES ($1, $2, $3, $4, $5)
-    RETURNING id, username, coalesce(full_name, username) AS name, role, is_active, created_at, last_login_at
+    RETURNING id, username, coalesce(full_name, username) AS name, role, is_active, created_at, last_login_at,
+        external_subject IS NOT NULL AS is_external
 """
 JOIN = """
     INSERT INTO group_memberships AS m (group_id, user_id, role) VALUES ($1, $2, $3)
@@ -60,7 +61,8 @@ class Users:
         self._database = database
 
     LIST = """
-        SELECT id, username, coalesce(full_name, username) AS name, role, is_active, created_at, last_login_at
+        SELECT id, username, coalesce(full_name, username) AS name, role, is_active, created_at, last_login_at,
+            external_subject IS NOT NULL AS is_external
         FROM users WHERE id <> ALL($1::uuid[]) ORDER BY created_at, id
     """
 
@@ -71,7 +73,8 @@ class Users:
         return tuple(User(**row) for row in rows)
 
     READ = """
-        SELECT id, username, coalesce(full_name, username) AS name, role, is_active, created_at, last_login_at
+        SELECT id, username, coalesce(full_name, username) AS name, role, is_active, created_at, last_login_at,
+            external_subject IS NOT NULL AS is_external
         FROM users WHERE id = $1 AND id <> ALL($2::uuid[])
     """
 
@@ -81,7 +84,8 @@ class Users:
             return await self._read(connection, user_id)
 
     FIND = """
-        SELECT id, username, coalesce(full_name, username) AS name, role, is_active, created_at, last_login_at
+        SELECT id, username, coalesce(full_name, username) AS name, role, is_active, created_at, last_login_at,
+            external_subject IS NOT NULL AS is_external
         FROM users WHERE lower(username) = lower($1) AND id <> ALL($2::uuid[])
     """
 
@@ -91,10 +95,10 @@ class Users:
             row = await connection.fetchrow(self.FIND, username, BUILT_IN_USERS)
         return None if row is None else User(**row)
 
-    HAS_ADMIN = "SELECT EXISTS (SELECT FROM users WHERE role = 'admin' AND is_active)"
+    HAS_ADMIN = "SELECT EXISTS (SELECT FROM users WHERE role = 'admin' AND is_active AND password_hash IS NOT NULL)"
 
     async def has_admin(self) -> bool:
-        """Return whether an active admin looks after the installation."""
+        """Return whether an active admin, who has a password, looks after the installation."""
         async with self._database.service() as connection:
             return bool(await connection.fetchval(self.HAS_ADMIN))
 
@@ -108,7 +112,10 @@ class Users:
         return user
 
     # Locked in one order; who waits here sees afterwards who still is an admin.
-    LOCK_ADMINS = "SELECT id FROM users WHERE role = 'admin' AND is_active ORDER BY id FOR NO KEY UPDATE"
+    LOCK_ADMINS = """
+        SELECT id FROM users WHERE role = 'admin' AND is_active AND password_hash IS NOT NULL
+        ORDER BY id FOR NO KEY UPDATE
+    """
     CHANGE = """
         UPDATE users SET is_active = coalesce($2, is_active), role = coalesce($3, role)
         WHERE id = $1 AND id <> ALL($4::uuid[])

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from auth.errors import (
+    ExternalAccountError,
     ForbiddenError,
     PasswordsBusyError,
     SignedInOnlyError,
@@ -192,6 +193,10 @@ def _conflict(error: ConflictError) -> Response:
     return problem(409, "conflict", f"this is taken already ({error.constraint}); choose another one")
 
 
+def _external_account(error: ExternalAccountError) -> Response:
+    return problem(409, "external_account", str(error))
+
+
 def _last_admin(error: LastAdminError) -> Response:
     return problem(409, "last_admin", str(error))
 
@@ -268,6 +273,7 @@ _ANSWERS: Mapping[type[Exception], Callable[[Any], Response]] = {
     NotFoundError: _not_found,
     ForbiddenError: _forbidden,
     SignedInOnlyError: _signed_in_only,
+    ExternalAccountError: _external_account,
     WrongPasswordError: _wrong_password,
     CrossSiteError: _cross_site,
     UnknownPersonError: _unknown_person,

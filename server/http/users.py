@@ -94,7 +94,7 @@ def router(people: People, invitations: Invitations) -> APIRouter:
         methods=["POST"],
         response_model=PasswordLinkBody,
         summary="Make a link with which the password of an account is chosen",
-        responses=describe(404),
+        responses=describe(404, 409),
     )
     return api
 

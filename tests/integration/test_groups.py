@@ -18,6 +18,10 @@ from tests.integration.people import Town
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+ADD_EXTERNAL = """
+    INSERT INTO users (id, username, external_issuer, external_subject)
+    VALUES ($1, 'external-ada', 'https://ferries.example', 'ada') RETURNING id
+"""
 EVERYONE = f"/api/groups/{EVERYONE_GROUP_ID}"
 
 
@@ -122,6 +126,23 @@ async def test_PEOPLE_2_the_last_admin_of_the_installation_stays(signed_in: Sign
     one = f"/api/users/{left.user_id}"
     for answer in (await left.http.patch(one, json={"is_active": False}), await left.http.delete(one)):
         assert (answer.status_code, answer.json()["code"]) == (409, "last_admin")
+
+
+async def test_PEOPLE_2_an_admin_who_cannot_sign_in_does_not_count(empty_town: Town, signed_in: SignIn) -> None:
+    """PEOPLE-2: no account of the team's own backend, and for the installation none without a password."""
+    owner, ada = await signed_in("owner", is_admin=True), await signed_in("ada", Role.ADMIN)
+    await owner.http.post("/api/users", json={"username": "newcomer", "role": "admin"})
+    external = await empty_town.owner.fetchval(ADD_EXTERNAL, new_id())
+
+    refused = [
+        await owner.http.patch(f"/api/users/{external}", json={"role": "admin"}),
+        await owner.http.post(f"/api/users/{external}/password-link"),
+    ]
+    assert {(answer.status_code, answer.json()["code"]) for answer in refused} == {(409, "external_account")}
+    last = await owner.http.patch(f"/api/users/{owner.user_id}", json={"role": "user"})
+    assert (last.status_code, last.json()["code"]) == (409, "last_admin")
+    assert (await owner.http.put(f"{EVERYONE}/members/{external}", json={"role": "admin"})).status_code == 204
+    assert (await ada.http.delete(f"{EVERYONE}/members/{ada.user_id}")).status_code == 409
 
 
 async def test_PEOPLE_3_who_leaves_a_group_keeps_nothing_in_its_graphs(empty_town: Town, signed_in: SignIn) -> None:

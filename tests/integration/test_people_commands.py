@@ -213,7 +213,7 @@ async def test_PEOPLE_6_no_link_works_once_there_is_an_admin(
 ) -> None:
     async with started(database_url) as (_, lines):
         address, token = LINK.search("".join(lines)).groups()  # type: ignore[union-attr]
-        await asyncio.to_thread(layercake, "user", "add", "ada", "--admin")
+        await asyncio.to_thread(layercake, "user", "add", "ada", "--admin", "--password-stdin", stdin=PASSWORD)
         async with httpx.AsyncClient(base_url=address, timeout=WAIT_S) as page:
             body = {"token": token, "username": "eve", "password": PASSWORD}
             assert (await page.post("/api/invitations/accept", json=body)).status_code == 404
