@@ -136,6 +136,12 @@ class Groups:
     REMOVE_FROM_GRAPHS = """
         DELETE FROM graph_roles r USING graphs g, projects p
         WHERE r.graph_id = g.id AND g.project_id = p.id AND p.group_id = $1 AND r.user_id = $2
+            AND r.role IN ('admin', 'member')
+    """
+    # What was kept from a member is not open to them when they come back.
+    HIDE_GRAPHS = """
+        UPDATE graph_roles r SET role = 'none' FROM graphs g, projects p
+        WHERE r.graph_id = g.id AND g.project_id = p.id AND p.group_id = $1 AND r.user_id = $2 AND r.role = 'viewer'
     """
 
     async def remove(self, entry: AuditEntry, user_id: UUID) -> None:
@@ -151,6 +157,7 @@ class Groups:
             if await connection.fetchval(self.REMOVE, entry.group_id, user_id, BUILT_IN_USERS) is None:
                 raise NotFoundError("member", user_id)
             await connection.execute(self.REMOVE_FROM_GRAPHS, entry.group_id, user_id)
+            await connection.execute(self.HIDE_GRAPHS, entry.group_id, user_id)
             await append_audit(connection, entry)
 
     async def _check_others(self, connection: asyncpg.Connection, group_id: UUID, user_id: UUID) -> None:

@@ -160,6 +160,24 @@ async def test_PEOPLE_3_who_leaves_a_group_keeps_nothing_in_its_graphs(empty_tow
         assert (await guest.get(graph)).status_code == 401
 
 
+async def test_PEOPLE_3_what_was_kept_from_somebody_is_so_when_they_come_back(signed_in: SignIn) -> None:
+    """PEOPLE-3: a graph that was kept from them, or from changes of theirs, is hidden from them if they come back."""
+    owner, ada = await signed_in("owner", is_admin=True), await signed_in("ada", Role.ADMIN)
+    bob = await signed_in("bob", Role.MEMBER)
+    project = (await ada.http.post("/api/projects", json={"name": "p"})).json()["id"]
+    graphs = {}
+    for role in ("none", "viewer", "admin"):
+        made = await ada.http.post(f"/api/projects/{project}/graphs", json={"name": role})
+        graphs[role] = f"/api/graphs/{made.json()['id']}"
+        assert (await ada.http.put(f"{graphs[role]}/access/{bob.user_id}", json={"role": role})).status_code == 204
+
+    assert (await bob.http.delete(f"{EVERYONE}/members/{bob.user_id}")).status_code == 204
+    assert (await owner.http.put(f"{EVERYONE}/members/{bob.user_id}", json={"role": "member"})).status_code == 204
+
+    assert [(await bob.http.get(graphs[role])).status_code for role in ("none", "viewer")] == [404, 404]
+    assert (await bob.http.get(graphs["admin"])).json()["role"] == "member"
+
+
 async def test_PEOPLE_9_a_project_goes_to_the_group_that_is_named(signed_in: SignIn) -> None:
     owner, ada = await signed_in("owner", is_admin=True), await signed_in("ada", Role.MEMBER)
     group_id = (await owner.http.post("/api/groups", json={"name": "Everyone"})).json()["id"]
