@@ -160,6 +160,15 @@ async def test_PEOPLE_3_who_leaves_a_group_keeps_nothing_in_its_graphs(empty_tow
         assert (await guest.get(graph)).status_code == 401
 
 
+async def test_PEOPLE_3_a_token_that_only_reads_does_not_leave(empty_town: Town, signed_in: SignIn) -> None:
+    """PEOPLE-3: to leave, a token needs the scope `manage`."""
+    ada = await signed_in("ada", Role.MEMBER)
+    for scopes, status in ((["read", "edit"], 403), (["read", "manage"], 204)):
+        made = await ada.http.post("/api/auth/tokens", json={"name": "script", "scopes": scopes})
+        async with empty_town.client(made.json()["token"]) as script:
+            assert (await script.delete(f"{EVERYONE}/members/{ada.user_id}")).status_code == status
+
+
 async def test_PEOPLE_3_what_was_kept_from_somebody_is_so_when_they_come_back(signed_in: SignIn) -> None:
     """PEOPLE-3: a graph that was kept from them, or from changes of theirs, is hidden from them if they come back."""
     owner, ada = await signed_in("owner", is_admin=True), await signed_in("ada", Role.ADMIN)
