@@ -146,8 +146,9 @@ class Users:
             await set_password(connection, user_id, password_hash)
             await append_audit(connection, entry)
 
+    # A name that nobody can have taken before, to stay in the way.
     ANONYMISE = """
-        UPDATE users SET username = 'deleted ' || id, full_name = NULL, email = NULL, avatar_url = NULL,
+        UPDATE users SET username = 'deleted ' || gen_random_uuid(), full_name = NULL, email = NULL, avatar_url = NULL,
             password_hash = NULL, external_issuer = NULL, external_subject = NULL, role = 'user', is_active = FALSE,
             settings = '{}', metadata = '{}', verification_token_hash = NULL, verification_token_expires = NULL,
             last_login_at = NULL

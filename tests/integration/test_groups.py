@@ -242,6 +242,7 @@ async def test_PEOPLE_10_who_is_anonymised_is_forgotten(empty_town: Town, signed
         await signed_in("owner", Role.ADMIN, is_admin=True),
         await signed_in("ada", Role.MEMBER),
     )
+    await empty_town.add(f"deleted {ada.user_id}", None)
 
     assert (await owner.http.delete(f"/api/users/{ada.user_id}")).status_code == 204
 
