@@ -74,6 +74,20 @@ def test_PEOPLE_14_accounts_are_managed_by_name(layercake: Terminal) -> None:
     assert [line.split()[1] for line in layercake("user", "list").splitlines()] == ["ada", "deleted"]
 
 
+@pytest.mark.parametrize("name", ["", "a\x1b[31mb", "a\udcff", "a" * 201])
+def test_PEOPLE_14_a_name_that_nothing_can_have_is_refused(layercake: Terminal, name: str) -> None:
+    """PEOPLE-14: names are checked as at HTTP."""
+    for arguments in (
+        ("user", "add", "eve", "--name", name),
+        ("user", "add", name),
+        ("user", "disable", name),
+        ("group", "add", name),
+        ("group", "rename", "Everyone", name),
+        ("group", "members", name),
+    ):
+        assert "1 to 200 characters" in layercake.refuses(*arguments)
+
+
 def test_PEOPLE_14_groups_are_managed_by_name_or_id_where_that_is_not_enough(layercake: Terminal) -> None:
     for name in ("ada", "bob"):
         layercake("user", "add", name)
