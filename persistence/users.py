@@ -146,10 +146,13 @@ class Users:
             await set_password(connection, user_id, password_hash)
             await append_audit(connection, entry)
 
-    # A name that nobody can have taken before, to stay in the way.
+    # The name is one that nobody can have taken before.
     ANONYMISE = """
         UPDATE users SET username = 'deleted ' || gen_random_uuid(), full_name = NULL, email = NULL, avatar_url = NULL,
-            password_hash = NULL, external_issuer = NULL, external_subject = NULL, role = 'user', is_active = FALSE,
+            password_hash = NULL, role = 'user', is_active = FALSE, external_subject = CASE
+                WHEN external_subject LIKE 'anonymised:%' THEN external_subject
+                ELSE 'anonymised:' || encode(sha256(convert_to(external_subject, 'UTF8')), 'hex')
+            END,
             settings = '{}', metadata = '{}', verification_token_hash = NULL, verification_token_expires = NULL,
             last_login_at = NULL
         WHERE id = $1 AND id <> ALL($2::uuid[]) RETURNING id
@@ -157,6 +160,8 @@ class Users:
 
     async def anonymise(self, entry: AuditEntry, user_id: UUID) -> None:
         """Disable an account and forget who it was and where; what was done with it stays. Cannot be undone.
+
+        Of a subject of the team's own backend a hash stays, by which it is refused from now on.
 
         Raises NotFoundError, LastAdminError.
         """
