@@ -16,12 +16,13 @@ import pytest
 from typer.testing import CliRunner
 
 from persistence.database import Database
-from persistence.records import EVERYONE_GROUP_ID
+from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID
 from server.commands import app
 from server.commands.remote import release_remotely
 from server.commands.sentences import UsageError
 from server.settings import Settings
 from tests.conftest import LoopThread
+from tests.faults.harness import Server
 from tests.integration.people import PASSWORD, Town, town
 
 WAIT_S = 60
@@ -122,6 +123,21 @@ def test_PEOPLE_14_a_project_goes_to_the_group_that_is_named(
 async def served(database: Database, database_url: str) -> AsyncIterator[Town]:
     async with town(database, database_url) as served:
         yield served
+
+
+async def test_PEOPLE_15_an_open_server_changes_no_rights_of_people(live_server: Server) -> None:
+    one, graph = f"/api/users/{ANONYMOUS_USER_ID}", f"/api/graphs/{await live_server.create_graph()}"
+    async with httpx.AsyncClient(base_url=live_server.base_url, timeout=WAIT_S) as page:
+        answers = [
+            await page.post("/api/users", json={"username": "eve"}),
+            await page.patch(one, json={"role": "admin"}),
+            await page.post(f"{one}/password-link"),
+            await page.post(f"/api/groups/{EVERYONE_GROUP_ID}/invitations", json={"role": "admin"}),
+            await page.put(f"/api/groups/{EVERYONE_GROUP_ID}/members/{ANONYMOUS_USER_ID}", json={"role": "admin"}),
+            await page.post(f"{graph}/share-links", json={"role": "member"}),
+            await page.put(f"{graph}/access/{ANONYMOUS_USER_ID}", json={"role": "admin"}),
+        ]
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(403, "open_server")] * len(answers)
 
 
 async def test_PEOPLE_14_commands_work_beside_a_server(served: Town, layercake: Terminal) -> None:
