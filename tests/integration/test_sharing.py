@@ -160,6 +160,18 @@ async def test_PEOPLE_8_a_link_opens_its_graph_on_both_dialects_until_it_is_revo
         assert answer.message.startswith(hclient.denied("")[:2])
 
 
+async def test_PEOPLE_8_a_link_into_a_graph_in_the_bin_is_revoked(scene: Scene) -> None:
+    """PEOPLE-8: also while the graph is in the bin."""
+    link = await scene.link("viewer")
+    one = f"/api/share-links/{link['id']}"
+    assert (await scene.ada.delete(scene.graph)).status_code == 204
+
+    assert [(await who.delete(one)).status_code for who in (scene.bob, scene.carol, scene.ada)] == [404, 404, 204]
+
+    assert (await scene.ada.post(f"{scene.graph}/restore")).status_code == 200
+    assert (await scene.town.me(link["token"])).status_code == 401
+
+
 async def test_PEOPLE_8_only_admins_of_the_graph_make_and_revoke_links(scene: Scene) -> None:
     link = await scene.link("viewer")
     for client, status in ((scene.bob, 403), (scene.carol, 404)):
