@@ -44,7 +44,7 @@ class People:
         _authorise(actor.principal, Action.MANAGE)
         password_hash = None if password is None else await self._passwords.hash(password)
         new = NewUser(self._new_id(), account.username, account.name, account.role, password_hash)
-        details: dict[str, Any] = {"user_id": str(new.id), "username": new.username, "role": new.role}
+        details: dict[str, Any] = {"user_id": str(new.id), "role": new.role}
         if account.membership is None:
             return await self._store.add(actor.did("user.added", **details), new)
         details["group_role"] = account.membership.role

@@ -32,6 +32,7 @@ FORGET = {
     table: f"DELETE FROM {table} WHERE user_id = $1"  # noqa: S608 - names of ours
     for table in ("sessions", "personal_access_tokens", "invitations", "graph_roles", "group_memberships")
 }
+FORGET_PLACES = "UPDATE audit_log SET address = NULL, user_agent = NULL WHERE user_id = $1"
 MAKE_ADMIN = "UPDATE users SET role = 'admin' WHERE id = $1"
 
 
@@ -169,9 +170,9 @@ class Users:
             await self._check_others(connection, user_id)
             if await connection.fetchval(self.ANONYMISE, user_id, BUILT_IN_USERS) is None:
                 raise NotFoundError("account", user_id)
-            for statement in FORGET.values():
+            await append_audit(connection, entry)  # first: it may be one's own
+            for statement in (*FORGET.values(), FORGET_PLACES):
                 await connection.execute(statement, user_id)
-            await append_audit(connection, entry)
 
     async def _read(self, connection: asyncpg.Connection, user_id: UUID) -> User:
         row = await connection.fetchrow(self.READ, user_id, BUILT_IN_USERS)

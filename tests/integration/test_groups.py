@@ -243,6 +243,8 @@ async def test_PEOPLE_10_who_is_anonymised_is_forgotten(empty_town: Town, signed
         await signed_in("ada", Role.MEMBER),
     )
     await empty_town.add(f"deleted {ada.user_id}", None)
+    anna = (await owner.http.post("/api/users", json={"username": "anna"})).json()["id"]
+    assert (await owner.http.delete(f"/api/users/{anna}")).status_code == 204
 
     assert (await owner.http.delete(f"/api/users/{ada.user_id}")).status_code == 204
 
@@ -251,4 +253,7 @@ async def test_PEOPLE_10_who_is_anonymised_is_forgotten(empty_town: Town, signed
     assert await names(owner, f"{EVERYONE}/members") == ["owner"]
     row = await empty_town.owner.fetchrow("SELECT * FROM users WHERE id = $1", ada.user_id)
     assert "ada" not in str(dict(row or {})).replace("metadata", "").replace("layercake", "")
+    places = "SELECT address, user_agent FROM audit_log WHERE user_id = $1"
+    assert {tuple(row) for row in await empty_town.owner.fetch(places, ada.user_id)} == {(None, None)}
+    assert "anna" not in str(await empty_town.owner.fetch("SELECT * FROM audit_log"))
     assert await empty_town.owner.fetchval("SELECT count(*) FROM sessions WHERE user_id = $1", ada.user_id) == 0
