@@ -4,6 +4,8 @@ AuthError
 ├── ForbiddenError           one may read it, but not do this with it
 ├── SignedInOnlyError        only a person who signed in may, no token of theirs
 ├── UnknownPersonError       nobody is known by these credentials
+├── OpenServerError          an open server does not know who asks
+├── ExternalAccountError     the account is of the team's own backend
 ├── WrongPasswordError       the old password is not that
 ├── TooManyTokensError       one may have no more personal access tokens
 ├── ThrottledError           too many wrong passwords; try again later
@@ -38,6 +40,20 @@ class UnknownPersonError(AuthError):
 
     def __init__(self, detail: str = "the username or the password is wrong") -> None:
         super().__init__(detail)
+
+
+class OpenServerError(AuthError):
+    """An open server does not know who asks, and what they were given would last when it is open no more."""
+
+    def __init__(self) -> None:
+        super().__init__("a server with --open changes no rights of people; use `layercake user` and `layercake group`")
+
+
+class ExternalAccountError(AuthError):
+    """The account is of the team's own backend: nobody signs in with it, so it looks after nothing."""
+
+    def __init__(self) -> None:
+        super().__init__("this person comes by a token of your own backend and does not sign in here; make an account")
 
 
 class WrongPasswordError(AuthError):

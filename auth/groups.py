@@ -10,7 +10,7 @@ from uuid import UUID
 
 from auth.audit import Actor
 from auth.errors import ForbiddenError
-from auth.policy import INSTALLATION, Action, Kind, Principal, Resource, Role, may
+from auth.policy import INSTALLATION, OWN_ACCOUNT, Action, Kind, Principal, Resource, Role, may
 from auth.ports import GroupStore
 from persistence.errors import NotFoundError
 from persistence.group_records import Group, Member
@@ -65,6 +65,8 @@ class Groups:
         """Take a member out of a group, or leave it. Raises NotFoundError, ForbiddenError, LastAdminError."""
         is_own = user_id == actor.principal.id
         await self.authorise(actor.principal, group_id, Action.READ if is_own else Action.MANAGE)
+        if is_own and not may(actor.principal, Action.MANAGE, OWN_ACCOUNT):
+            raise ForbiddenError(Action.MANAGE, Kind.ACCOUNT)
         entry = actor.did("membership.removed", group_id=group_id, user_id=str(user_id))
         await self._store.remove(entry, user_id)
 

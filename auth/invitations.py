@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from auth.audit import Actor
-from auth.errors import ForbiddenError
+from auth.errors import ExternalAccountError, ForbiddenError
 from auth.groups import Groups
 from auth.policy import INSTALLATION, OWN_ACCOUNT, Action, Kind, Role, may
 from auth.ports import InvitationStore, PasswordHasher, UserStore
@@ -84,10 +84,14 @@ class Invitations:
         await self._store.revoke(caller, entry, invitation_id)
 
     async def link_to_password(self, actor: Actor, user_id: UUID) -> PasswordLink:
-        """Make a link with which the password of an account is chosen; earlier ones end. Raises NotFoundError."""
+        """Make a link with which the password of an account is chosen; earlier ones end.
+
+        Raises NotFoundError, ExternalAccountError.
+        """
         if not may(actor.principal, Action.MANAGE, INSTALLATION):
             raise ForbiddenError(Action.MANAGE, Kind.INSTALLATION)
-        await self._users.read(user_id)
+        if (await self._users.read(user_id)).is_external:
+            raise ExternalAccountError
         token, new = self._sources.invitation(DAYS)
         entry = actor.did("invitation.made", user_id=str(user_id), invitation_id=str(new.id))
         await self._store.link_to_password(entry, replace(new, user_id=user_id))

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from auth.audit import Actor
-from auth.errors import ForbiddenError
+from auth.errors import ExternalAccountError, ForbiddenError
 from auth.policy import INSTALLATION, Action, Kind, Principal, may
 from auth.ports import PasswordHasher, UserStore
 from persistence.group_records import GroupRole, NewUser, User, UserRole
@@ -44,7 +44,7 @@ class People:
         _authorise(actor.principal, Action.MANAGE)
         password_hash = None if password is None else await self._passwords.hash(password)
         new = NewUser(self._new_id(), account.username, account.name, account.role, password_hash)
-        details: dict[str, Any] = {"user_id": str(new.id), "username": new.username, "role": new.role}
+        details: dict[str, Any] = {"user_id": str(new.id), "role": new.role}
         if account.membership is None:
             return await self._store.add(actor.did("user.added", **details), new)
         details["group_role"] = account.membership.role
@@ -54,10 +54,12 @@ class People:
     async def change(self, actor: Actor, user_id: UUID, is_active: bool | None, role: UserRole | None) -> User:
         """Disable or enable an account, make it an admin's or not; None leaves it as it is.
 
-        Raises NotFoundError, LastAdminError.
+        Raises NotFoundError, LastAdminError, ExternalAccountError.
         """
         _authorise(actor.principal, Action.MANAGE)
         before = await self._store.read(user_id)
+        if role == "admin" and before.is_external:
+            raise ExternalAccountError
         entries = list(_entries(actor, before, is_active, role))
         return await self._store.change(entries, user_id, is_active, role)
 

@@ -15,7 +15,10 @@ from persistence.people_records import AuditEntry
 
 
 class Sharing:
-    """Rights in single graphs. One that may not be read: NotFoundError; one that may not be managed: ForbiddenError."""
+    """Rights in single graphs.
+
+    One that may not be read: NotFoundError; one that may not be managed, or by a grant only: ForbiddenError.
+    """
 
     def __init__(self, graphs: GraphSource, roles: GraphRoleStore, links: ShareLinkStore, sources: Sources) -> None:
         self._graphs = graphs
@@ -58,10 +61,13 @@ class Sharing:
         return await self._links.create(actor.principal.caller, entry, new), token
 
     async def revoke_link(self, actor: Actor, link_id: UUID) -> None:
-        """Let a link lead nowhere. Raises NotFoundError."""
+        """Let a link lead nowhere, also while its graph is in the bin: it would work after a restore.
+
+        Raises NotFoundError, also for a link whose graph the actor is no admin of.
+        """
         caller = actor.principal.caller
         graph_id = await self._links.graph_of(caller, link_id)
-        await self._authorise(actor.principal, graph_id)
+        _check_shares(actor.principal, Resource(Kind.GRAPH, Role.ADMIN))
         entry = await self._entry(actor, "share_link.revoked", graph_id, share_link_id=str(link_id))
         await self._links.revoke(caller, entry, link_id)
 
@@ -69,9 +75,14 @@ class Sharing:
         graph = Resource.of(Kind.GRAPH, await self._graphs.role_in_graph(principal.caller, graph_id))
         if not may(principal, Action.READ, graph):
             raise NotFoundError("graph", graph_id)
-        if not may(principal, Action.MANAGE, graph):
-            raise ForbiddenError(Action.MANAGE, Kind.GRAPH)
+        _check_shares(principal, graph)
 
     async def _entry(self, actor: Actor, action: str, graph_id: UUID, **details: str) -> AuditEntry:
         group_id = await self._graphs.group_of(graph_id)
         return actor.did(action, group_id=group_id, graph_id=graph_id, **details)
+
+
+def _check_shares(principal: Principal, graph: Resource) -> None:
+    # What a token gives in one graph ends with it; it is not given on, and tells of nobody.
+    if principal.grant is not None or not may(principal, Action.MANAGE, graph):
+        raise ForbiddenError(Action.MANAGE, Kind.GRAPH)

@@ -227,7 +227,8 @@ GRANT UPDATE (full_name, avatar_url, settings) ON users TO layercake_app;
 GRANT SELECT, INSERT, UPDATE ON users, groups, group_memberships, sessions, personal_access_tokens, invitations,
     share_links, sign_in_throttles TO layercake_log;
 GRANT SELECT, INSERT ON spent_refresh_tokens, signing_keys, audit_log TO layercake_log;
-GRANT SELECT, DELETE ON graph_roles TO layercake_log;
+GRANT UPDATE (address, user_agent) ON audit_log TO layercake_log; -- to forget where somebody was who is anonymised
+GRANT SELECT, UPDATE (role), DELETE ON graph_roles TO layercake_log;
 GRANT SELECT (group_id) ON projects TO layercake_log;
 GRANT DELETE ON sessions, group_memberships, spent_refresh_tokens, sign_in_throttles, signing_keys, audit_log,
     invitations, personal_access_tokens TO layercake_log;

@@ -320,6 +320,30 @@ CREATE TRIGGER tell_rights_gone AFTER DELETE ON graphs FOR EACH ROW EXECUTE FUNC
 CREATE TRIGGER tell_rights AFTER UPDATE OF deleted_at, group_id ON projects
     FOR EACH ROW EXECUTE FUNCTION tell_rights('project', 'id');
 
+-- Whoever may not share a graph any more has no links into it either, whatever took the right away.
+
+CREATE FUNCTION end_share_links() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    maker uuid;
+BEGIN
+    EXECUTE format('SELECT ($1).%I', TG_ARGV[0]) INTO maker USING OLD;
+    UPDATE share_links l SET revoked_at = now()
+    WHERE l.created_by = maker AND l.revoked_at IS NULL
+        AND role_of_user_in_graph(maker, l.graph_id) IS DISTINCT FROM 'admin';
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION end_share_links() IS 'Revokes the links that somebody made into graphs whose admin they are no more.';
+
+CREATE TRIGGER end_share_links AFTER UPDATE OF role OR DELETE ON group_memberships
+    FOR EACH ROW EXECUTE FUNCTION end_share_links('user_id');
+CREATE TRIGGER end_share_links AFTER UPDATE OF role OR DELETE ON graph_roles
+    FOR EACH ROW EXECUTE FUNCTION end_share_links('user_id');
+CREATE TRIGGER end_share_links AFTER UPDATE OF is_active ON users
+    FOR EACH ROW WHEN (OLD.is_active AND NOT NEW.is_active) EXECUTE FUNCTION end_share_links('id');
+
 -- migrate:down
 
 DO $$
@@ -330,12 +354,13 @@ BEGIN
         EXECUTE format('DROP POLICY %I ON %I', found.policyname, found.tablename);
         EXECUTE format('ALTER TABLE %I DISABLE ROW LEVEL SECURITY', found.tablename);
     END LOOP;
-    FOR found IN SELECT tgname, tgrelid::regclass AS tablename FROM pg_trigger WHERE tgname LIKE 'tell_rights%' LOOP
+    FOR found IN SELECT tgname, tgrelid::regclass AS tablename FROM pg_trigger WHERE tgname LIKE 'tell_rights%' OR tgname = 'end_share_links' LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', found.tgname, found.tablename);
     END LOOP;
 END
 $$;
-DROP FUNCTION tell_rights(), caller_roles_in_project(uuid), graph_has_project(uuid), caller_companions(), graph_is_of_group(uuid, uuid), stream_is_of_project(uuid, uuid),
+DROP FUNCTION end_share_links(), tell_rights(), caller_roles_in_project(uuid), graph_has_project(uuid), caller_companions(),
+    graph_is_of_group(uuid, uuid), stream_is_of_project(uuid, uuid),
     caller_is_about_one_graph(), caller_graph(text), caller_hidden_graphs(text),
     caller_shared_graphs(text), caller_groups(text), caller_is_admin(), role_in_project(uuid),
     role_in_group(uuid), role_in_graph(uuid), graph_is_there(uuid), role_of_user_in_graph(uuid, uuid), is_at_least(text, text),

@@ -24,9 +24,12 @@ class ExternalPeople:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    # One who was anonymised (persistence/users.py) is known by a hash, and never a new person.
     FIND = """
         SELECT id, coalesce(full_name, username) AS name, is_active FROM users
-        WHERE external_issuer = $1 AND external_subject = $2
+        WHERE external_issuer = $1
+            AND external_subject IN ($2, 'anonymised:' || encode(sha256(convert_to($2::text, 'UTF8')), 'hex'))
+        ORDER BY is_active LIMIT 1
     """
 
     KEEP = """
@@ -38,6 +41,8 @@ class ExternalPeople:
 
     async def seen(self, issuer: str, subject: str, name: str) -> ExternalPerson:
         """Return the person, made at the first sight, under this name from now on; a disabled one keeps the old.
+
+        One who was anonymised is not made again, and is not active.
 
         Idempotent, also for two servers at once.
         """

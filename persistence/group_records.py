@@ -55,7 +55,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account; `role` is the one in the whole installation."""
+    """An account; `role` is the one in the whole installation. An external one is known by the team's own backend."""
 
     id: UUID
     username: str
@@ -64,6 +64,7 @@ class User:
     is_active: bool
     created_at: datetime
     last_login_at: datetime | None
+    is_external: bool
 
 
 @dataclass(frozen=True, slots=True)

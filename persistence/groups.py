@@ -101,7 +101,8 @@ class Groups:
     LOCK = "SELECT id FROM groups WHERE id = $1 FOR NO KEY UPDATE"
     IS_ONLY_ADMIN = """
         SELECT coalesce(bool_and(m.user_id = $2), FALSE) FROM group_memberships m JOIN users u ON u.id = m.user_id
-        WHERE m.group_id = $1 AND m.role = 'admin' AND u.is_active AND u.id <> ALL($3::uuid[])
+        WHERE m.group_id = $1 AND m.role = 'admin' AND u.is_active AND u.external_subject IS NULL
+            AND u.id <> ALL($3::uuid[])
     """
     SET_ROLE = """
         UPDATE group_memberships SET role = $3 WHERE group_id = $1 AND user_id = $2 AND user_id <> ALL($4::uuid[])
@@ -135,11 +136,12 @@ class Groups:
     REMOVE_FROM_GRAPHS = """
         DELETE FROM graph_roles r USING graphs g, projects p
         WHERE r.graph_id = g.id AND g.project_id = p.id AND p.group_id = $1 AND r.user_id = $2
+            AND r.role IN ('admin', 'member')
     """
-
-    REVOKE_LINKS = """
-        UPDATE share_links l SET revoked_at = now() FROM graphs g JOIN projects p ON p.id = g.project_id
-        WHERE l.graph_id = g.id AND p.group_id = $1 AND l.created_by = $2 AND l.revoked_at IS NULL
+    # What was kept from a member is not open to them when they come back.
+    HIDE_GRAPHS = """
+        UPDATE graph_roles r SET role = 'none' FROM graphs g, projects p
+        WHERE r.graph_id = g.id AND g.project_id = p.id AND p.group_id = $1 AND r.user_id = $2 AND r.role = 'viewer'
     """
 
     async def remove(self, entry: AuditEntry, user_id: UUID) -> None:
@@ -155,7 +157,7 @@ class Groups:
             if await connection.fetchval(self.REMOVE, entry.group_id, user_id, BUILT_IN_USERS) is None:
                 raise NotFoundError("member", user_id)
             await connection.execute(self.REMOVE_FROM_GRAPHS, entry.group_id, user_id)
-            await connection.execute(self.REVOKE_LINKS, entry.group_id, user_id)
+            await connection.execute(self.HIDE_GRAPHS, entry.group_id, user_id)
             await append_audit(connection, entry)
 
     async def _check_others(self, connection: asyncpg.Connection, group_id: UUID, user_id: UUID) -> None:

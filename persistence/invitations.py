@@ -118,7 +118,9 @@ class Invitations:
         SELECT i.id, i.group_id, g.name AS group_name, i.role, i.user_id, u.username, i.makes_admin, i.expires_at
         FROM invitations i LEFT JOIN groups g ON g.id = i.group_id LEFT JOIN users u ON u.id = i.user_id
         WHERE i.token_hash = $1 AND coalesce(u.is_active, TRUE) AND {_STANDS}
-            AND NOT (i.makes_admin AND EXISTS (SELECT FROM users WHERE role = 'admin' AND is_active))
+            AND NOT (i.makes_admin AND EXISTS (
+                SELECT FROM users WHERE role = 'admin' AND is_active AND password_hash IS NOT NULL
+            ))
     """  # noqa: S608 - a condition of ours
 
     async def find(self, token_hash: bytes) -> OpenInvitation:

@@ -18,7 +18,8 @@ from persistence.people_records import AuditEntry
 
 ADD = """
     INSERT INTO users (id, username, full_name, role, password_hash) VALUES ($1, $2, $3, $4, $5)
-    RETURNING id, username, coalesce(full_name, username) AS name, role, is_active, created_at, last_login_at
+    RETURNING id, username, coalesce(full_name, username) AS name, role, is_active, created_at, last_login_at,
+        external_subject IS NOT NULL AS is_external
 """
 JOIN = """
     INSERT INTO group_memberships AS m (group_id, user_id, role) VALUES ($1, $2, $3)
@@ -27,11 +28,11 @@ JOIN = """
 """
 PASSWORD = "UPDATE users SET password_hash = $2 WHERE id = $1 AND external_subject IS NULL RETURNING id"  # noqa: S105 - a statement
 END_SESSIONS = "UPDATE sessions SET revoked = TRUE WHERE user_id = $1 AND NOT revoked"
-REVOKE_LINKS = "UPDATE share_links SET revoked_at = now() WHERE created_by = $1 AND revoked_at IS NULL"
 FORGET = {
     table: f"DELETE FROM {table} WHERE user_id = $1"  # noqa: S608 - names of ours
     for table in ("sessions", "personal_access_tokens", "invitations", "graph_roles", "group_memberships")
 }
+FORGET_PLACES = "UPDATE audit_log SET address = NULL, user_agent = NULL WHERE user_id = $1"
 MAKE_ADMIN = "UPDATE users SET role = 'admin' WHERE id = $1"
 
 
@@ -61,7 +62,8 @@ class Users:
         self._database = database
 
     LIST = """
-        SELECT id, username, coalesce(full_name, username) AS name, role, is_active, created_at, last_login_at
+        SELECT id, username, coalesce(full_name, username) AS name, role, is_active, created_at, last_login_at,
+            external_subject IS NOT NULL AS is_external
         FROM users WHERE id <> ALL($1::uuid[]) ORDER BY created_at, id
     """
 
@@ -72,7 +74,8 @@ class Users:
         return tuple(User(**row) for row in rows)
 
     READ = """
-        SELECT id, username, coalesce(full_name, username) AS name, role, is_active, created_at, last_login_at
+        SELECT id, username, coalesce(full_name, username) AS name, role, is_active, created_at, last_login_at,
+            external_subject IS NOT NULL AS is_external
         FROM users WHERE id = $1 AND id <> ALL($2::uuid[])
     """
 
@@ -82,7 +85,8 @@ class Users:
             return await self._read(connection, user_id)
 
     FIND = """
-        SELECT id, username, coalesce(full_name, username) AS name, role, is_active, created_at, last_login_at
+        SELECT id, username, coalesce(full_name, username) AS name, role, is_active, created_at, last_login_at,
+            external_subject IS NOT NULL AS is_external
         FROM users WHERE lower(username) = lower($1) AND id <> ALL($2::uuid[])
     """
 
@@ -92,10 +96,10 @@ class Users:
             row = await connection.fetchrow(self.FIND, username, BUILT_IN_USERS)
         return None if row is None else User(**row)
 
-    HAS_ADMIN = "SELECT EXISTS (SELECT FROM users WHERE role = 'admin' AND is_active)"
+    HAS_ADMIN = "SELECT EXISTS (SELECT FROM users WHERE role = 'admin' AND is_active AND password_hash IS NOT NULL)"
 
     async def has_admin(self) -> bool:
-        """Return whether an active admin looks after the installation."""
+        """Return whether an active admin, who has a password, looks after the installation."""
         async with self._database.service() as connection:
             return bool(await connection.fetchval(self.HAS_ADMIN))
 
@@ -109,7 +113,10 @@ class Users:
         return user
 
     # Locked in one order; who waits here sees afterwards who still is an admin.
-    LOCK_ADMINS = "SELECT id FROM users WHERE role = 'admin' AND is_active ORDER BY id FOR NO KEY UPDATE"
+    LOCK_ADMINS = """
+        SELECT id FROM users WHERE role = 'admin' AND is_active AND password_hash IS NOT NULL
+        ORDER BY id FOR NO KEY UPDATE
+    """
     CHANGE = """
         UPDATE users SET is_active = coalesce($2, is_active), role = coalesce($3, role)
         WHERE id = $1 AND id <> ALL($4::uuid[])
@@ -130,7 +137,6 @@ class Users:
             await connection.execute(self.CHANGE, user_id, is_active, role, BUILT_IN_USERS)
             if is_active is False:
                 await connection.execute(END_SESSIONS, user_id)
-                await connection.execute(REVOKE_LINKS, user_id)
             for entry in entries:
                 await append_audit(connection, entry)
             return await self._read(connection, user_id)
@@ -141,9 +147,13 @@ class Users:
             await set_password(connection, user_id, password_hash)
             await append_audit(connection, entry)
 
+    # The name is one that nobody can have taken before.
     ANONYMISE = """
-        UPDATE users SET username = 'deleted ' || id, full_name = NULL, email = NULL, avatar_url = NULL,
-            password_hash = NULL, external_issuer = NULL, external_subject = NULL, role = 'user', is_active = FALSE,
+        UPDATE users SET username = 'deleted ' || gen_random_uuid(), full_name = NULL, email = NULL, avatar_url = NULL,
+            password_hash = NULL, role = 'user', is_active = FALSE, external_subject = CASE
+                WHEN external_subject LIKE 'anonymised:%' THEN external_subject
+                ELSE 'anonymised:' || encode(sha256(convert_to(external_subject, 'UTF8')), 'hex')
+            END,
             settings = '{}', metadata = '{}', verification_token_hash = NULL, verification_token_expires = NULL,
             last_login_at = NULL
         WHERE id = $1 AND id <> ALL($2::uuid[]) RETURNING id
@@ -152,16 +162,17 @@ class Users:
     async def anonymise(self, entry: AuditEntry, user_id: UUID) -> None:
         """Disable an account and forget who it was and where; what was done with it stays. Cannot be undone.
 
+        Of a subject of the team's own backend a hash stays, by which it is refused from now on.
+
         Raises NotFoundError, LastAdminError.
         """
         async with self._database.service() as connection:
             await self._check_others(connection, user_id)
             if await connection.fetchval(self.ANONYMISE, user_id, BUILT_IN_USERS) is None:
                 raise NotFoundError("account", user_id)
-            await connection.execute(REVOKE_LINKS, user_id)
-            for statement in FORGET.values():
+            await append_audit(connection, entry)  # first: it may be one's own
+            for statement in (*FORGET.values(), FORGET_PLACES):
                 await connection.execute(statement, user_id)
-            await append_audit(connection, entry)
 
     async def _read(self, connection: asyncpg.Connection, user_id: UUID) -> User:
         row = await connection.fetchrow(self.READ, user_id, BUILT_IN_USERS)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
+from pydantic import TypeAdapter, ValidationError
+
 from auth.passwords import Passwords
 from persistence.database import Database
 from persistence.group_records import User
@@ -16,10 +18,12 @@ from server.commands.catalogue import group_named
 from server.commands.links import invitation_link
 from server.commands.sentences import UsageError, explained
 from server.community import Community, build_community
+from server.http.requests import Name
 from server.settings import Settings
 from server.store import open_store
 
 _T = TypeVar("_T")
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +36,13 @@ class OpenCommunity:
 
     async def group_id(self, name: str) -> UUID:
         """Return the group of this name or id. Raises UsageError if it is none or several."""
-        group_id = await group_named(self.database, name)
+        group_id = await group_named(self.database, checked_name(name))
         assert group_id is not None
         return group_id
 
     async def user(self, username: str) -> User:
         """Return the account of this name, whatever its capitals. Raises UsageError."""
-        user = await Users(self.database).find(username)
+        user = await Users(self.database).find(checked_name(username))
         if user is None:
             raise UsageError(f"there is no account {username!r}; `layercake user list` lists all")
         return user
@@ -46,6 +50,14 @@ class OpenCommunity:
     def link(self, token: str) -> str:
         """Return the link of an invitation."""
         return invitation_link(self.settings, token)
+
+
+def checked_name(text: str) -> str:
+    """Return a name of a person or group as it is stored. Raises UsageError if nothing can have it."""
+    try:
+        return _NAME.validate_python(text)
+    except ValidationError:
+        raise UsageError("a name has 1 to 200 characters in UTF-8, none of them a control character") from None
 
 
 def run(

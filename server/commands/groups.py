@@ -8,7 +8,7 @@ from auth.audit import TERMINAL
 from auth.policy import OPERATOR, Role
 from persistence.records import Retitle
 from server.commands.catalogue import DatabaseUrl, DataDir
-from server.commands.community import OpenCommunity, run
+from server.commands.community import OpenCommunity, checked_name, run
 
 INVITATION_DAYS = 7
 
@@ -28,7 +28,7 @@ def add(name: NewName, admin: Admin = None, data_dir: DataDir = None, database_u
 
     async def work(opened: OpenCommunity) -> str:
         first = None if admin is None else await opened.user(admin)
-        group = await opened.community.groups.create(TERMINAL, name, None)
+        group = await opened.community.groups.create(TERMINAL, checked_name(name), None)
         if first is not None:
             await opened.community.groups.set_role(TERMINAL, group.id, first.id, Role.ADMIN)
         return f"{group.id}  {group.name}"
@@ -109,7 +109,7 @@ def rename(group: GroupName, name: NewName, data_dir: DataDir = None, database_u
     """Give a group another name."""
 
     async def work(opened: OpenCommunity) -> None:
-        new = Retitle(name, None, keep_description=True)
+        new = Retitle(checked_name(name), None, keep_description=True)
         await opened.community.groups.change(TERMINAL, await opened.group_id(group), new)
 
     run(data_dir, database_url, work)

@@ -11,10 +11,9 @@ from auth.people import NewAccount
 from auth.policy import OPERATOR, Role
 from persistence.group_records import GroupRole, User
 from server.commands.catalogue import DatabaseUrl, DataDir
-from server.commands.community import OpenCommunity, run
+from server.commands.community import OpenCommunity, checked_name, run
 from server.commands.sentences import UsageError
 from server.http.clients import NewPassword
-from server.http.requests import Name
 
 Username = Annotated[str, typer.Argument(metavar="USERNAME", help="Name to sign in with.")]
 FullName = Annotated[str | None, typer.Option(help="Name to show.")]
@@ -24,7 +23,6 @@ GroupRoleName = Annotated[Role, typer.Option(help="What to be in that group.")]
 Prompt = Annotated[bool, typer.Option("--password", help="Ask for the password.")]
 Stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 
-_NAME: TypeAdapter[str] = TypeAdapter(Name)
 _PASSWORD: TypeAdapter[str] = TypeAdapter(NewPassword)
 
 app = typer.Typer(help="Work on people's accounts.", no_args_is_help=True)
@@ -49,7 +47,8 @@ def add(
     async def work(opened: OpenCommunity) -> str | None:
         password = _checked_password(given)
         membership = None if group is None else GroupRole(await opened.group_id(group), role.value)
-        account = NewAccount(_checked_name(username), name, "admin" if admin else "user", membership)
+        shown = None if name is None else checked_name(name)
+        account = NewAccount(checked_name(username), shown, "admin" if admin else "user", membership)
         new = await opened.community.people.add(TERMINAL, account, password)
         return await _link(opened, new) if password is None else None
 
@@ -139,13 +138,6 @@ def _checked_password(text: str | None) -> str | None:
         return None if text is None else _PASSWORD.validate_python(text)
     except ValidationError:
         raise UsageError("a password has 12 to 1,024 characters; choose another one") from None
-
-
-def _checked_name(username: str) -> str:
-    try:
-        return _NAME.validate_python(username)
-    except ValidationError:
-        raise UsageError("a username has 1 to 200 characters, none of them a control character") from None
 
 
 def _tell(link: str | None) -> None:

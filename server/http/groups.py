@@ -12,7 +12,7 @@ from persistence.group_records import Group
 from persistence.records import RoleName
 from server.http.problems import describe
 from server.http.projects import Changes
-from server.http.requests import Acting, BoundedRoute, Caller, Description, Name
+from server.http.requests import BoundedRoute, Caller, Description, Managing, Name
 
 
 class NewGroup(BaseModel):
@@ -119,17 +119,17 @@ class _GroupRoutes:
     async def list(self, caller: Caller) -> dict[str, object]:
         return {"items": await self._groups.list(caller)}
 
-    async def create(self, body: NewGroup, actor: Acting) -> Group:
+    async def create(self, body: NewGroup, actor: Managing) -> Group:
         return await self._groups.create(actor, body.name, body.description)
 
-    async def change(self, group_id: UUID, body: Changes, actor: Acting) -> Group:
+    async def change(self, group_id: UUID, body: Changes, actor: Managing) -> Group:
         return await self._groups.change(actor, group_id, body.as_retitle())
 
     async def members(self, group_id: UUID, caller: Caller) -> dict[str, object]:
         return {"items": await self._groups.members(caller, group_id)}
 
-    async def set_role(self, group_id: UUID, user_id: UUID, body: NewRole, actor: Acting) -> None:
+    async def set_role(self, group_id: UUID, user_id: UUID, body: NewRole, actor: Managing) -> None:
         await self._groups.set_role(actor, group_id, user_id, body.role)
 
-    async def remove(self, group_id: UUID, user_id: UUID, actor: Acting) -> None:
+    async def remove(self, group_id: UUID, user_id: UUID, actor: Managing) -> None:
         await self._groups.remove(actor, group_id, user_id)

@@ -16,7 +16,7 @@ from server.cookies import check_page
 from server.http.authentication import TokensBody, answer
 from server.http.clients import NewPassword, client_of, visitor_of
 from server.http.problems import describe
-from server.http.requests import Acting, BoundedRoute, Days, Name, Token, authenticated
+from server.http.requests import Acting, BoundedRoute, Days, Managing, Name, Token, authenticated
 
 
 class NewInvitationBody(BaseModel):
@@ -138,13 +138,13 @@ class _InvitationRoutes:
         return {"items": await self._invitations.of_group(actor, group_id)}
 
     async def invite(
-        self, group_id: UUID, body: NewInvitationBody, actor: Acting, response: Response
+        self, group_id: UUID, body: NewInvitationBody, actor: Managing, response: Response
     ) -> MadeInvitationBody:
         response.headers["Cache-Control"] = "no-store"
         made, token = await self._invitations.invite(actor, group_id, body.role, body.expires_in_days)
         return MadeInvitationBody(**InvitationBody.model_validate(made).model_dump(), token=token)
 
-    async def revoke(self, invitation_id: UUID, actor: Acting) -> None:
+    async def revoke(self, invitation_id: UUID, actor: Managing) -> None:
         await self._invitations.revoke(actor, invitation_id)
 
     async def look(self, body: InvitationToken) -> OpenInvitationBody:

@@ -15,7 +15,9 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from auth.errors import (
+    ExternalAccountError,
     ForbiddenError,
+    OpenServerError,
     PasswordsBusyError,
     SignedInOnlyError,
     ThrottledError,
@@ -192,6 +194,14 @@ def _conflict(error: ConflictError) -> Response:
     return problem(409, "conflict", f"this is taken already ({error.constraint}); choose another one")
 
 
+def _open_server(error: OpenServerError) -> Response:
+    return problem(403, "open_server", str(error))
+
+
+def _external_account(error: ExternalAccountError) -> Response:
+    return problem(409, "external_account", str(error))
+
+
 def _last_admin(error: LastAdminError) -> Response:
     return problem(409, "last_admin", str(error))
 
@@ -268,6 +278,8 @@ _ANSWERS: Mapping[type[Exception], Callable[[Any], Response]] = {
     NotFoundError: _not_found,
     ForbiddenError: _forbidden,
     SignedInOnlyError: _signed_in_only,
+    OpenServerError: _open_server,
+    ExternalAccountError: _external_account,
     WrongPasswordError: _wrong_password,
     CrossSiteError: _cross_site,
     UnknownPersonError: _unknown_person,

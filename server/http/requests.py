@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 from starlette.types import Message, Receive
 
 from auth.audit import Actor
+from auth.errors import OpenServerError
 from auth.policy import Principal
 from server.http.clients import client_of
 
@@ -47,6 +48,16 @@ async def _acting(request: Request, principal: Caller) -> Actor:
 
 Acting = Annotated[Actor, Depends(_acting)]
 """The principal at the door, and from where they come."""
+
+
+async def _managing(actor: Acting) -> Actor:
+    if actor.principal.credential.kind == "open":
+        raise OpenServerError
+    return actor
+
+
+Managing = Annotated[Actor, Depends(_managing)]
+"""The same for what changes people's rights: nobody whom a server that is open takes for its operator."""
 
 
 class BoundedRoute(APIRoute):

@@ -12,7 +12,7 @@ from auth.sharing import Sharing
 from persistence.group_records import GraphRoleName
 from persistence.records import RoleName
 from server.http.problems import describe
-from server.http.requests import Acting, BoundedRoute, Caller, Days
+from server.http.requests import BoundedRoute, Caller, Days, Managing
 
 
 class NewGraphRole(BaseModel):
@@ -119,19 +119,19 @@ class _SharingRoutes:
     async def access(self, graph_id: UUID, caller: Caller) -> dict[str, object]:
         return {"items": await self._sharing.access(caller, graph_id)}
 
-    async def set_role(self, graph_id: UUID, user_id: UUID, body: NewGraphRole, actor: Acting) -> None:
+    async def set_role(self, graph_id: UUID, user_id: UUID, body: NewGraphRole, actor: Managing) -> None:
         await self._sharing.set_role(actor, graph_id, user_id, body.role)
 
-    async def remove_role(self, graph_id: UUID, user_id: UUID, actor: Acting) -> None:
+    async def remove_role(self, graph_id: UUID, user_id: UUID, actor: Managing) -> None:
         await self._sharing.remove_role(actor, graph_id, user_id)
 
     async def links(self, graph_id: UUID, caller: Caller) -> dict[str, object]:
         return {"items": await self._sharing.links(caller, graph_id)}
 
-    async def make_link(self, graph_id: UUID, body: NewLink, actor: Acting, response: Response) -> NewLinkBody:
+    async def make_link(self, graph_id: UUID, body: NewLink, actor: Managing, response: Response) -> NewLinkBody:
         response.headers["Cache-Control"] = "no-store"
         link, token = await self._sharing.make_link(actor, graph_id, Role(body.role), body.expires_in_days)
         return NewLinkBody(**LinkBody.model_validate(link).model_dump(), token=token)
 
-    async def revoke_link(self, link_id: UUID, actor: Acting) -> None:
+    async def revoke_link(self, link_id: UUID, actor: Managing) -> None:
         await self._sharing.revoke_link(actor, link_id)

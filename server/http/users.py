@@ -10,7 +10,7 @@ from auth.invitations import Invitations, PasswordLink
 from auth.people import NewAccount, People
 from persistence.group_records import User, UserRole
 from server.http.problems import describe
-from server.http.requests import Acting, BoundedRoute, Caller, Name
+from server.http.requests import BoundedRoute, Caller, Managing, Name
 
 
 class NewUserBody(BaseModel):
@@ -94,7 +94,7 @@ def router(people: People, invitations: Invitations) -> APIRouter:
         methods=["POST"],
         response_model=PasswordLinkBody,
         summary="Make a link with which the password of an account is chosen",
-        responses=describe(404),
+        responses=describe(404, 409),
     )
     return api
 
@@ -107,15 +107,15 @@ class _UserRoutes:
     async def list(self, caller: Caller) -> dict[str, object]:
         return {"items": await self._people.list(caller)}
 
-    async def add(self, body: NewUserBody, actor: Acting) -> User:
+    async def add(self, body: NewUserBody, actor: Managing) -> User:
         return await self._people.add(actor, NewAccount(body.username, body.name, body.role))
 
-    async def change(self, user_id: UUID, body: UserChanges, actor: Acting) -> User:
+    async def change(self, user_id: UUID, body: UserChanges, actor: Managing) -> User:
         return await self._people.change(actor, user_id, body.is_active, body.role)
 
-    async def anonymise(self, user_id: UUID, actor: Acting) -> None:
+    async def anonymise(self, user_id: UUID, actor: Managing) -> None:
         await self._people.anonymise(actor, user_id)
 
-    async def link_to_password(self, user_id: UUID, actor: Acting, response: Response) -> PasswordLink:
+    async def link_to_password(self, user_id: UUID, actor: Managing, response: Response) -> PasswordLink:
         response.headers["Cache-Control"] = "no-store"
         return await self._invitations.link_to_password(actor, user_id)

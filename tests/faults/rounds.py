@@ -3,7 +3,7 @@
 import os
 import random
 
-ROUNDS = int(os.environ.get("LAYERCAKE_FAULT_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("LAYERCAKE_FAULT_ROUNDS", "2"))
 SEED = int(os.environ.get("LAYERCAKE_FAULT_SEED", random.SystemRandom().randrange(2**31)))
 
 

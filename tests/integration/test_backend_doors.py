@@ -16,9 +16,11 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from auth.audit import TERMINAL
 from persistence.database import Database
 from persistence.external_people import ExternalPeople
 from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID
+from persistence.users import Users
 from server.app import bind, running
 from server.authentication import Authentication
 from server.backend import backend_tokens, check_backend
@@ -114,6 +116,9 @@ async def test_BACKEND_1_and_4_a_token_opens_its_graph_and_nothing_else(
             assert (await http.get(f"/api/projects/{GRAPH}")).status_code == 404
             assert (await http.get("/api/projects")).json() == {"items": []}
             assert (await http.delete(f"/api/graphs/{GRAPH}")).status_code == 403
+        async with served.http(signed(now(), role="admin", sub="adm")) as http:
+            link = await http.post(f"/api/graphs/{GRAPH}/share-links", json={"role": "viewer"})
+            assert (link.status_code, (await http.get(f"/api/graphs/{GRAPH}/access")).status_code) == (403, 403)
         viewer = signed(now(), role="viewer", sub="vic")
         async with HClient.connected(served.hocuspocus_url) as client:
             await client.send(str(GRAPH), auth(viewer, "4.8.0"))
@@ -143,6 +148,20 @@ async def test_BACKEND_5_people_of_two_issuers_are_two(database: Database) -> No
     one, other = await people.seen(ISSUER, "ada", "Ada"), await people.seen("https://other.example", "ada", "Ada")
     assert one.id != other.id
     assert (await people.seen(ISSUER, "ada", "Ada")).id == one.id
+
+
+async def test_BACKEND_5_who_was_anonymised_does_not_come_back(database: Database, owner: asyncpg.Connection) -> None:
+    """BACKEND-5: who was anonymised."""
+    people, users = ExternalPeople(database), Users(database)
+    ada = await people.seen(ISSUER, "ada", "Ada")
+    for _ in range(2):
+        await users.anonymise(TERMINAL.did("user.anonymised", user_id=str(ada.id)), ada.id)
+
+    again = await people.seen(ISSUER, "ada", "Ada King")
+
+    assert (again.id, again.is_active) == (ada.id, False)
+    row = await owner.fetchrow("SELECT username, full_name, external_subject FROM users WHERE id = $1", ada.id)
+    assert "ada" not in str(row).lower()
 
 
 async def test_BACKEND_3_public_keys_of_a_file_at_every_door(

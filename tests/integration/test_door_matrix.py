@@ -57,8 +57,8 @@ EXPECTED = """
     POST   projects/{project_id}/import   201    201    403    201    404   404   404  404   403   404   404 404    401
     POST   projects                       201    201    403    201    403   403   403  403   403   201   403 403    401
     DELETE projects/{project_id}          204    403    403    403    404   404   404  404   403   404   404 404    401
-    GET    graphs/{graph_id}/access       200    403    403    404    403   200   403  403   403   404   404 404    401
-    GET    graphs/{graph_id}/share-links  200    403    403    404    403   200   403  403   403   404   404 404    401
+    GET    graphs/{graph_id}/access       200    403    403    404    403   403   403  403   403   404   404 404    401
+    GET    graphs/{graph_id}/share-links  200    403    403    404    403   403   403  403   403   404   404 404    401
     GET    graphs                         200    200    200    200    200   200   200  200   200   200   200 200    401
     GET    groups/{group_id}/members      200    200    200    200    404   404   404  404   200   404   200 404    401
     GET    groups/{group_id}/invitations  200    403    403    403    404   404   404  404   403   404   200 404    401

@@ -18,6 +18,10 @@ from tests.integration.people import Town
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+ADD_EXTERNAL = """
+    INSERT INTO users (id, username, external_issuer, external_subject)
+    VALUES ($1, 'external-ada', 'https://ferries.example', 'ada') RETURNING id
+"""
 EVERYONE = f"/api/groups/{EVERYONE_GROUP_ID}"
 
 
@@ -124,6 +128,23 @@ async def test_PEOPLE_2_the_last_admin_of_the_installation_stays(signed_in: Sign
         assert (answer.status_code, answer.json()["code"]) == (409, "last_admin")
 
 
+async def test_PEOPLE_2_an_admin_who_cannot_sign_in_does_not_count(empty_town: Town, signed_in: SignIn) -> None:
+    """PEOPLE-2: no account of the team's own backend, and for the installation none without a password."""
+    owner, ada = await signed_in("owner", is_admin=True), await signed_in("ada", Role.ADMIN)
+    await owner.http.post("/api/users", json={"username": "newcomer", "role": "admin"})
+    external = await empty_town.owner.fetchval(ADD_EXTERNAL, new_id())
+
+    refused = [
+        await owner.http.patch(f"/api/users/{external}", json={"role": "admin"}),
+        await owner.http.post(f"/api/users/{external}/password-link"),
+    ]
+    assert {(answer.status_code, answer.json()["code"]) for answer in refused} == {(409, "external_account")}
+    last = await owner.http.patch(f"/api/users/{owner.user_id}", json={"role": "user"})
+    assert (last.status_code, last.json()["code"]) == (409, "last_admin")
+    assert (await owner.http.put(f"{EVERYONE}/members/{external}", json={"role": "admin"})).status_code == 204
+    assert (await ada.http.delete(f"{EVERYONE}/members/{ada.user_id}")).status_code == 409
+
+
 async def test_PEOPLE_3_who_leaves_a_group_keeps_nothing_in_its_graphs(empty_town: Town, signed_in: SignIn) -> None:
     ada, bob = await signed_in("ada", Role.ADMIN), await signed_in("bob", Role.MEMBER)
     project = (await ada.http.post("/api/projects", json={"name": "p"})).json()["id"]
@@ -137,6 +158,33 @@ async def test_PEOPLE_3_who_leaves_a_group_keeps_nothing_in_its_graphs(empty_tow
     assert (await bob.http.get("/api/graphs")).json() == {"items": []}
     async with empty_town.client(link) as guest:
         assert (await guest.get(graph)).status_code == 401
+
+
+async def test_PEOPLE_3_a_token_that_only_reads_does_not_leave(empty_town: Town, signed_in: SignIn) -> None:
+    """PEOPLE-3: to leave, a token needs the scope `manage`."""
+    ada = await signed_in("ada", Role.MEMBER)
+    for scopes, status in ((["read", "edit"], 403), (["read", "manage"], 204)):
+        made = await ada.http.post("/api/auth/tokens", json={"name": "script", "scopes": scopes})
+        async with empty_town.client(made.json()["token"]) as script:
+            assert (await script.delete(f"{EVERYONE}/members/{ada.user_id}")).status_code == status
+
+
+async def test_PEOPLE_3_what_was_kept_from_somebody_is_so_when_they_come_back(signed_in: SignIn) -> None:
+    """PEOPLE-3: a graph that was kept from them, or from changes of theirs, is hidden from them if they come back."""
+    owner, ada = await signed_in("owner", is_admin=True), await signed_in("ada", Role.ADMIN)
+    bob = await signed_in("bob", Role.MEMBER)
+    project = (await ada.http.post("/api/projects", json={"name": "p"})).json()["id"]
+    graphs = {}
+    for role in ("none", "viewer", "admin"):
+        made = await ada.http.post(f"/api/projects/{project}/graphs", json={"name": role})
+        graphs[role] = f"/api/graphs/{made.json()['id']}"
+        assert (await ada.http.put(f"{graphs[role]}/access/{bob.user_id}", json={"role": role})).status_code == 204
+
+    assert (await bob.http.delete(f"{EVERYONE}/members/{bob.user_id}")).status_code == 204
+    assert (await owner.http.put(f"{EVERYONE}/members/{bob.user_id}", json={"role": "member"})).status_code == 204
+
+    assert [(await bob.http.get(graphs[role])).status_code for role in ("none", "viewer")] == [404, 404]
+    assert (await bob.http.get(graphs["admin"])).json()["role"] == "member"
 
 
 async def test_PEOPLE_9_a_project_goes_to_the_group_that_is_named(signed_in: SignIn) -> None:
@@ -194,6 +242,9 @@ async def test_PEOPLE_10_who_is_anonymised_is_forgotten(empty_town: Town, signed
         await signed_in("owner", Role.ADMIN, is_admin=True),
         await signed_in("ada", Role.MEMBER),
     )
+    await empty_town.add(f"deleted {ada.user_id}", None)
+    anna = (await owner.http.post("/api/users", json={"username": "anna"})).json()["id"]
+    assert (await owner.http.delete(f"/api/users/{anna}")).status_code == 204
 
     assert (await owner.http.delete(f"/api/users/{ada.user_id}")).status_code == 204
 
@@ -202,4 +253,7 @@ async def test_PEOPLE_10_who_is_anonymised_is_forgotten(empty_town: Town, signed
     assert await names(owner, f"{EVERYONE}/members") == ["owner"]
     row = await empty_town.owner.fetchrow("SELECT * FROM users WHERE id = $1", ada.user_id)
     assert "ada" not in str(dict(row or {})).replace("metadata", "").replace("layercake", "")
+    places = "SELECT address, user_agent FROM audit_log WHERE user_id = $1"
+    assert {tuple(row) for row in await empty_town.owner.fetch(places, ada.user_id)} == {(None, None)}
+    assert "anna" not in str(await empty_town.owner.fetch("SELECT * FROM audit_log"))
     assert await empty_town.owner.fetchval("SELECT count(*) FROM sessions WHERE user_id = $1", ada.user_id) == 0

@@ -17,7 +17,7 @@ from tests.conftest import LoopThread
 from tests.faults.harness import Server
 from tests.integration.served import Served, serving
 
-SILENCE_S = float(os.environ.get("LAYERCAKE_SILENCE_S", "40"))
+SILENCE_S = float(os.environ.get("LAYERCAKE_SILENCE_S", "35"))
 """Providers look every 3 s whether they heard nothing for 30 s."""
 
 

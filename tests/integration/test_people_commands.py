@@ -16,12 +16,13 @@ import pytest
 from typer.testing import CliRunner
 
 from persistence.database import Database
-from persistence.records import EVERYONE_GROUP_ID
+from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID
 from server.commands import app
 from server.commands.remote import release_remotely
 from server.commands.sentences import UsageError
 from server.settings import Settings
 from tests.conftest import LoopThread
+from tests.faults.harness import Server
 from tests.integration.people import PASSWORD, Town, town
 
 WAIT_S = 60
@@ -74,6 +75,20 @@ def test_PEOPLE_14_accounts_are_managed_by_name(layercake: Terminal) -> None:
     assert [line.split()[1] for line in layercake("user", "list").splitlines()] == ["ada", "deleted"]
 
 
+@pytest.mark.parametrize("name", ["", "a\x1b[31mb", "a\udcff", "a" * 201])
+def test_PEOPLE_14_a_name_that_nothing_can_have_is_refused(layercake: Terminal, name: str) -> None:
+    """PEOPLE-14: names are checked as at HTTP."""
+    for arguments in (
+        ("user", "add", "eve", "--name", name),
+        ("user", "add", name),
+        ("user", "disable", name),
+        ("group", "add", name),
+        ("group", "rename", "Everyone", name),
+        ("group", "members", name),
+    ):
+        assert "1 to 200 characters" in layercake.refuses(*arguments)
+
+
 def test_PEOPLE_14_groups_are_managed_by_name_or_id_where_that_is_not_enough(layercake: Terminal) -> None:
     for name in ("ada", "bob"):
         layercake("user", "add", name)
@@ -108,6 +123,21 @@ def test_PEOPLE_14_a_project_goes_to_the_group_that_is_named(
 async def served(database: Database, database_url: str) -> AsyncIterator[Town]:
     async with town(database, database_url) as served:
         yield served
+
+
+async def test_PEOPLE_15_an_open_server_changes_no_rights_of_people(live_server: Server) -> None:
+    one, graph = f"/api/users/{ANONYMOUS_USER_ID}", f"/api/graphs/{await live_server.create_graph()}"
+    async with httpx.AsyncClient(base_url=live_server.base_url, timeout=WAIT_S) as page:
+        answers = [
+            await page.post("/api/users", json={"username": "eve"}),
+            await page.patch(one, json={"role": "admin"}),
+            await page.post(f"{one}/password-link"),
+            await page.post(f"/api/groups/{EVERYONE_GROUP_ID}/invitations", json={"role": "admin"}),
+            await page.put(f"/api/groups/{EVERYONE_GROUP_ID}/members/{ANONYMOUS_USER_ID}", json={"role": "admin"}),
+            await page.post(f"{graph}/share-links", json={"role": "member"}),
+            await page.put(f"{graph}/access/{ANONYMOUS_USER_ID}", json={"role": "admin"}),
+        ]
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(403, "open_server")] * len(answers)
 
 
 async def test_PEOPLE_14_commands_work_beside_a_server(served: Town, layercake: Terminal) -> None:
@@ -213,7 +243,7 @@ async def test_PEOPLE_6_no_link_works_once_there_is_an_admin(
 ) -> None:
     async with started(database_url) as (_, lines):
         address, token = LINK.search("".join(lines)).groups()  # type: ignore[union-attr]
-        await asyncio.to_thread(layercake, "user", "add", "ada", "--admin")
+        await asyncio.to_thread(layercake, "user", "add", "ada", "--admin", "--password-stdin", stdin=PASSWORD)
         async with httpx.AsyncClient(base_url=address, timeout=WAIT_S) as page:
             body = {"token": token, "username": "eve", "password": PASSWORD}
             assert (await page.post("/api/invitations/accept", json=body)).status_code == 404

@@ -10,6 +10,7 @@ import pytest_asyncio
 from websockets.exceptions import InvalidStatus
 
 from auth.policy import Role
+from persistence.records import EVERYONE_GROUP_ID
 from tests.clients import hclient
 from tests.clients.hclient import READ_ONLY, HClient, auth
 from tests.clients.yclient import YClient
@@ -37,8 +38,8 @@ class Scene:
         answer = await (by or self.ada).put(f"{self.graph}/access/{self.ids[name]}", json={"role": role})
         return answer.status_code
 
-    async def link(self, role: str, **more: float | None) -> dict[str, str]:
-        answer = await self.ada.post(f"{self.graph}/share-links", json={"role": role, **more})
+    async def link(self, role: str, by: httpx.AsyncClient | None = None, **more: float | None) -> dict[str, str]:
+        answer = await (by or self.ada).post(f"{self.graph}/share-links", json={"role": role, **more})
         assert answer.status_code == 201
         body: dict[str, str] = answer.json()
         return body
@@ -159,6 +160,18 @@ async def test_PEOPLE_8_a_link_opens_its_graph_on_both_dialects_until_it_is_revo
         assert answer.message.startswith(hclient.denied("")[:2])
 
 
+async def test_PEOPLE_8_a_link_into_a_graph_in_the_bin_is_revoked(scene: Scene) -> None:
+    """PEOPLE-8: also while the graph is in the bin."""
+    link = await scene.link("viewer")
+    one = f"/api/share-links/{link['id']}"
+    assert (await scene.ada.delete(scene.graph)).status_code == 204
+
+    assert [(await who.delete(one)).status_code for who in (scene.bob, scene.carol, scene.ada)] == [404, 404, 204]
+
+    assert (await scene.ada.post(f"{scene.graph}/restore")).status_code == 200
+    assert (await scene.town.me(link["token"])).status_code == 401
+
+
 async def test_PEOPLE_8_only_admins_of_the_graph_make_and_revoke_links(scene: Scene) -> None:
     link = await scene.link("viewer")
     for client, status in ((scene.bob, 403), (scene.carol, 404)):
@@ -167,3 +180,26 @@ async def test_PEOPLE_8_only_admins_of_the_graph_make_and_revoke_links(scene: Sc
         assert (await client.delete(f"/api/share-links/{link['id']}")).status_code == 404
     refused = await scene.ada.post(f"{scene.graph}/share-links", json={"role": "admin"})
     assert refused.status_code == 422
+
+
+async def test_PEOPLE_8_a_link_ends_when_its_maker_may_not_share_the_graph_any_more(scene: Scene) -> None:
+    """PEOPLE-8: or whoever made it is no admin of the graph any more."""
+    dave_id = await scene.town.add("dave", Role.ADMIN)
+    member, own = f"/api/groups/{EVERYONE_GROUP_ID}/members/{dave_id}", f"{scene.graph}/access/{scene.ids['bob']}"
+    async with scene.town.client((await scene.town.tokens("dave"))["access_token"]) as dave:
+        await scene.give("bob", "admin")
+        await scene.give("carol", "admin")
+        makers = {"ada": scene.ada, "bob": scene.bob, "carol": scene.carol, "dave": dave}
+        links = {name: await scene.link("member", by=maker, expires_in_days=None) for name, maker in makers.items()}
+
+        assert await scene.give("ada", "none") == 204
+        assert await scene.give("carol", "none") == 204
+        assert (await scene.bob.delete(own)).status_code == 204
+        assert (await dave.put(member, json={"role": "viewer"})).status_code == 204
+
+    assert {name: (await scene.town.me(link["token"])).status_code for name, link in links.items()} == {
+        "ada": 200,
+        "bob": 401,
+        "carol": 401,
+        "dave": 401,
+    }
