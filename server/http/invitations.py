@@ -124,7 +124,7 @@ def router(invitations: Invitations, sign_in: SignIn) -> APIRouter:
         response_model_exclude_none=True,
         summary="Accept an invitation",
         description="Answers as a sign-in does; who joins with the account they are signed in to stays signed in.",
-        responses=managed | bad_body | describe(409),
+        responses=managed | bad_body | describe(409, 429),
     )
     return api
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from auth.passwords import Passwords
 from auth.policy import Role
 from persistence.records import EVERYONE_GROUP_ID
 from tests.integration.people import PASSWORD, Town
@@ -114,6 +115,28 @@ async def test_PEOPLE_5_a_taken_name_leaves_the_invitation_open(served: Town, ad
     short = await accept(served, token, username="bob", password="too short")
     assert short.status_code == 422
     assert (await accept(served, token, username="bob", password=PASSWORD)).status_code == 200
+
+
+async def test_PEOPLE_23_a_taken_name_is_told_without_hashing_and_not_for_ever(
+    served: Town, ada: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    hash_password = Passwords.hash
+
+    async def noted(self: Passwords, password: str) -> str:
+        hashed.append(password)
+        return await hash_password(self, password)
+
+    monkeypatch.setattr(Passwords, "hash", noted)
+    token = (await invited(ada))["token"]
+    answers = [await accept(served, token, username="ADA", password=PASSWORD) for _ in range(11)]
+
+    assert [answer.status_code for answer in answers] == [409] * 10 + [429]
+    assert int(answers[-1].headers["retry-after"]) > 0
+    assert hashed == []
+    other = (await invited(ada))["token"]
+    assert (await accept(served, other, username="bob", password=PASSWORD)).status_code == 200
+    assert hashed == [PASSWORD]
 
 
 async def test_PEOPLE_5_who_is_signed_in_joins_and_never_becomes_less(served: Town, ada: httpx.AsyncClient) -> None:
