@@ -13,8 +13,8 @@ from persistence.group_records import GroupRole, User
 from server.commands.catalogue import DatabaseUrl, DataDir
 from server.commands.community import OpenCommunity, run
 from server.commands.sentences import UsageError
+from server.http import requests
 from server.http.clients import NewPassword
-from server.http.requests import Name
 
 Username = Annotated[str, typer.Argument(metavar="USERNAME", help="Name to sign in with.")]
 FullName = Annotated[str | None, typer.Option(help="Name to show.")]
@@ -24,7 +24,7 @@ GroupRoleName = Annotated[Role, typer.Option(help="What to be in that group.")]
 Prompt = Annotated[bool, typer.Option("--password", help="Ask for the password.")]
 Stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 
-_NAME: TypeAdapter[str] = TypeAdapter(Name)
+_NAME: TypeAdapter[str] = TypeAdapter(requests.Username)
 _PASSWORD: TypeAdapter[str] = TypeAdapter(NewPassword)
 
 app = typer.Typer(help="Work on people's accounts.", no_args_is_help=True)
@@ -145,7 +145,7 @@ def _checked_name(username: str) -> str:
     try:
         return _NAME.validate_python(username)
     except ValidationError:
-        raise UsageError("a username has 1 to 200 characters, none of them a control character") from None
+        raise UsageError("a username has 1 to 200 characters, none of them invisible or a control character") from None
 
 
 def _tell(link: str | None) -> None:

@@ -139,6 +139,23 @@ async def test_PEOPLE_23_a_taken_name_is_told_without_hashing_and_not_for_ever(
     assert hashed == [PASSWORD]
 
 
+async def test_PEOPLE_24_a_name_is_one_however_it_is_typed_and_hides_nothing(
+    served: Town, ada: httpx.AsyncClient
+) -> None:
+    token = (await invited(ada))["token"]
+    for name in ("ada\u200b", "\u202eada", "ada\ufeff", "a\u00adda", "ada\ue000", "\u3000", "\u200b", "\ufdfa" * 20):
+        assert (await accept(served, token, username=name, password=PASSWORD)).status_code == 422
+        assert (await ada.post("/api/users", json={"username": name})).status_code == 422
+    assert (await accept(served, token, username="bob", password=PASSWORD, name="Ada\u200b")).status_code == 422
+    assert (await ada.post("/api/users", json={"username": "bob", "name": "\u202eadA"})).status_code == 422
+    assert (await ada.patch("/api/auth/me", json={"name": "Ada\u200b"})).status_code == 422
+
+    assert (await accept(served, token, username="re\u0301mi", password=PASSWORD)).status_code == 200
+    for name in ("r\u00e9mi", "re\u0301mi", "\uff32\u00c9mi"):
+        assert (await served.login(name)).status_code == 200
+        assert (await ada.post("/api/users", json={"username": name})).status_code == 409
+
+
 async def test_PEOPLE_5_who_is_signed_in_joins_and_never_becomes_less(served: Town, ada: httpx.AsyncClient) -> None:
     await served.add("bob", None)
     bob = (await served.tokens("bob"))["access_token"]
