@@ -22,6 +22,7 @@ from auth.backend_tokens import (
     UnknownKeyError,
     verify,
 )
+from auth.names import seen
 from auth.policy import Credential, Principal
 from persistence.database import Database
 from persistence.external_people import ExternalPeople
@@ -31,6 +32,7 @@ from server.origin import is_loopback
 from server.settings import Settings, SettingsError
 
 _OWN_ISSUER = "layercake"
+_NAMELESS = "external"
 
 
 class KeySource(Protocol):
@@ -49,6 +51,10 @@ class FixedKeys:
     async def keys(self, *, newer: bool = False) -> BackendKeys:  # noqa: ARG002 - there are no newer ones
         """Return the keys."""
         return self.value
+
+
+def _shown_name(claims: BackendClaims) -> str:
+    return seen(claims.name or "") or seen(claims.subject[:200]) or _NAMELESS
 
 
 def _now() -> datetime:
@@ -73,7 +79,7 @@ class BackendTokens:
             claims = await self._claims(token)
         except BackendTokenError as error:
             raise UnauthenticatedError(str(error)) from None
-        person = await self.people.seen(self.rules.issuer, claims.subject, claims.name or claims.subject[:200])
+        person = await self.people.seen(self.rules.issuer, claims.subject, _shown_name(claims))
         if not person.is_active:
             raise UnauthenticatedError("this person is disabled; ask whoever looks after this server")
         credential = Credential("backend", None, claims.expires_at)
