@@ -8,7 +8,7 @@ AuthError
 ├── ExternalAccountError     the account is of the team's own backend
 ├── WrongPasswordError       the old password is not that
 ├── TooManyTokensError       one may have no more personal access tokens
-├── ThrottledError           too many wrong passwords; try again later
+├── ThrottledError           too many attempts; try again later
 └── PasswordsBusyError       too many passwords wait to be checked; try again later
 """
 
@@ -72,10 +72,10 @@ class TooManyTokensError(AuthError):
 
 
 class ThrottledError(AuthError):
-    """Too many wrong passwords came from here, or for this account; in `retry_after_s` another one may be tried."""
+    """Too many attempts came from here, or for this account or invitation; another one in `retry_after_s`."""
 
     def __init__(self, retry_after_s: float) -> None:
-        super().__init__("too many wrong passwords; wait a moment and try again")
+        super().__init__("too many attempts; wait a moment and try again")
         self.retry_after_s = retry_after_s
 
 

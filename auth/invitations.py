@@ -9,9 +9,11 @@ from uuid import UUID
 from auth.audit import Actor
 from auth.errors import ExternalAccountError, ForbiddenError
 from auth.groups import Groups
+from auth.invited_passwords import InvitedPasswords
 from auth.policy import INSTALLATION, OWN_ACCOUNT, Action, Kind, Role, may
-from auth.ports import InvitationStore, PasswordHasher, UserStore
+from auth.ports import InvitationStore, UserStore
 from auth.tokens import RANDOM_BYTES, Prefix, hash_token, make_opaque_token
+from persistence.errors import ConflictError
 from persistence.group_records import Invitation, NewInvitation, NewUser, OpenInvitation
 from persistence.people_records import AuditEntry
 
@@ -54,7 +56,7 @@ class Invitations:
     """The invitations of one database. A token is told once, to whoever made the invitation."""
 
     def __init__(
-        self, store: InvitationStore, groups: Groups, users: UserStore, passwords: PasswordHasher, sources: Sources
+        self, store: InvitationStore, groups: Groups, users: UserStore, passwords: InvitedPasswords, sources: Sources
     ) -> None:
         self._store = store
         self._groups = groups
@@ -105,8 +107,12 @@ class Invitations:
         """Make an account in the group of the invitation and return its id.
 
         Raises NotFoundError, and ConflictError if the name is taken: then the invitation can still be accepted.
+        Raises ThrottledError after too many attempts, PasswordsBusyError.
         """
         found = await self.look(token)
+        await self._passwords.count(found.id, came_from.client)
+        if await self._users.find(newcomer.username) is not None:
+            raise ConflictError("uq_users_username", "this username is taken; choose another one")
         password_hash = await self._passwords.hash(newcomer.password)
         new = NewUser(self._sources.new_id(), newcomer.username, newcomer.name, password_hash=password_hash)
         entry = replace(_accepted(found, came_from), user_id=new.id)
@@ -123,9 +129,10 @@ class Invitations:
     async def choose_password(self, token: str, password: str, came_from: Actor) -> UUID:
         """Let this password open the account of the invitation, and no session of before; return the account's id.
 
-        Raises NotFoundError.
+        Raises NotFoundError, ThrottledError after too many attempts, PasswordsBusyError.
         """
         found = await self.look(token)
+        await self._passwords.count(found.id, came_from.client)
         password_hash = await self._passwords.hash(password)
         entry = _accepted(found, came_from)
         accepted = await self._store.accept_password(hash_token(token), entry, password_hash)

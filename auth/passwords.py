@@ -29,8 +29,9 @@ _RETRY_AFTER_S = 2.0
 class Passwords:
     """Hashes and checks passwords in one thread, which lets everything else on the machine go first.
 
-    argon2-cffi lets go of the interpreter's lock while it hashes. At most `waiting` are taken at a time; a further
-    one raises PasswordsBusyError at once. A password is compared in Unicode's normal form C, since keyboards of
+    argon2-cffi lets go of the interpreter's lock while it hashes. At most `waiting` are taken at a time, and new ones
+    only while fewer than half of these are: the others are for signing in. A further one raises PasswordsBusyError at
+    once. A password is compared in Unicode's normal form C, since keyboards of
     different systems type the same letter differently.
     """
 
@@ -43,11 +44,11 @@ class Passwords:
 
     def check_room(self) -> None:
         """Return if a password would be taken just now; raises PasswordsBusyError."""
-        if self._taken >= self._limit:
-            raise PasswordsBusyError(_RETRY_AFTER_S)
+        self._check_room(self._limit)
 
     async def hash(self, password: str) -> str:
         """Return what is stored of `password`: parameters, salt and hash in PHC's format."""
+        self._check_room((self._limit + 1) // 2)
         return await self._beside(self._hasher.hash, _normal(password))
 
     async def verify(self, stored: str | None, password: str) -> bool:
@@ -65,6 +66,10 @@ class Passwords:
     def close(self) -> None:
         """End the thread after the password it is at; those that wait are given up. Idempotent."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _check_room(self, limit: int) -> None:
+        if self._taken >= limit:
+            raise PasswordsBusyError(_RETRY_AFTER_S)
 
     def _is_right(self, stored: str, password: str) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""Which leaky buckets a wrong password falls into. Pure.
+"""Which leaky buckets a wrong password, or a try with an invitation, falls into. Pure.
 
 After OWASP's "Slow Down Online Guessing Attacks with Device Cookies"
 (https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies): who comes from a device on
@@ -32,6 +32,7 @@ DEVICE = Limit(10, wait_s=60)
 ACCOUNT_AND_PLACE = Limit(10, wait_s=60)
 PLACE = Limit(200, wait_s=6)
 ACCOUNT = Limit(50, wait_s=30)
+INVITATION = Limit(10, wait_s=60)
 
 
 @dataclass(frozen=True, slots=True)

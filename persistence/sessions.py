@@ -13,6 +13,9 @@ from persistence.records import Caller
 MAX_SESSIONS = 200
 """Of one person; those that were ended, then those used longest ago, are forgotten when another one begins."""
 
+MAX_SPENT = 1_000
+"""Refresh tokens of one session that are known to be spent; those that were spent longest ago are forgotten."""
+
 KEPT_AFTER_END = timedelta(days=90)
 """How long an expired session is kept: the addresses of a person's sessions are those they are known at."""
 
@@ -56,7 +59,12 @@ class Sessions:
         RETURNING s.id, s.user_id
     """
     SPEND = "INSERT INTO spent_refresh_tokens (token_hash, session_id, spent_at) VALUES ($1, $2, $3)"
-    FORGET_SPENT = "DELETE FROM spent_refresh_tokens WHERE session_id = $1 AND spent_at < $2"
+    FORGET_SPENT = """
+        DELETE FROM spent_refresh_tokens WHERE session_id = $1 AND (spent_at < $2 OR token_hash IN (
+            SELECT token_hash FROM spent_refresh_tokens WHERE session_id = $1
+            ORDER BY spent_at DESC, token_hash OFFSET $3
+        ))
+    """
 
     async def rotate(self, rotation: Rotation) -> SessionKey | None:
         """Exchange a refresh token; return its session, None if it opens none (any more). One of many wins."""
@@ -70,7 +78,7 @@ class Sessions:
             if row is None:
                 return None
             await connection.execute(self.SPEND, rotation.spent_hash, row["id"], rotation.now)
-            await connection.execute(self.FORGET_SPENT, row["id"], rotation.now - lifetime)
+            await connection.execute(self.FORGET_SPENT, row["id"], rotation.now - lifetime, MAX_SPENT)
         return SessionKey(**row)
 
     REVOKE_FAMILY = """

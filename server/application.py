@@ -95,6 +95,7 @@ def _http_authentication(authenticate: Authenticator) -> Callable[[Request], Awa
             principal = await authenticate(visitor, token)
         except UnauthenticatedError as error:
             raise HTTPException(401, str(error), {"WWW-Authenticate": "Bearer"}) from None
+        request.state.principal = principal
         if is_by_cookie(principal, token) and not is_safe(request.method):
             check_page(visitor, request.headers)
         return principal

@@ -23,6 +23,7 @@ from auth.backend_tokens import (
     UnknownKeyError,
     verify,
 )
+from auth.names import seen
 from auth.policy import Credential, Principal
 from persistence.database import Database
 from persistence.external_people import ExternalPeople
@@ -32,6 +33,7 @@ from server.origin import is_loopback
 from server.settings import Settings, SettingsError
 
 _OWN_ISSUER = "layercake"
+_NAMELESS = "external"
 
 
 class KeySource(Protocol):
@@ -50,6 +52,10 @@ class FixedKeys:
     async def keys(self, *, newer: bool = False) -> BackendKeys:  # noqa: ARG002 - there are no newer ones
         """Return the keys."""
         return self.value
+
+
+def _shown_name(claims: BackendClaims) -> str:
+    return seen(claims.name or "") or seen(claims.subject[:200]) or _NAMELESS
 
 
 def _now() -> datetime:
@@ -75,7 +81,7 @@ class BackendTokens:
         except BackendTokenError as error:
             is_passing = isinstance(error, NotYetValidError | UnknownKeyError)
             raise UnauthenticatedError(str(error), is_passing=is_passing) from None
-        person = await self.people.seen(self.rules.issuer, claims.subject, claims.name or claims.subject[:200])
+        person = await self.people.seen(self.rules.issuer, claims.subject, _shown_name(claims))
         if not person.is_active:
             raise UnauthenticatedError("this person is disabled; ask whoever looks after this server")
         credential = Credential("backend", None, claims.expires_at)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from auth.audit import Audit
 from auth.groups import Groups
 from auth.invitations import Invitations, Sources
+from auth.invited_passwords import InvitedPasswords
 from auth.owner import OwnersLink
 from auth.people import People
 from auth.ports import PasswordHasher
@@ -18,6 +19,7 @@ from persistence.groups import Groups as GroupRows
 from persistence.identifiers import new_id
 from persistence.invitations import Invitations as InvitationRows
 from persistence.sharing import GraphRoles, ShareLinks
+from persistence.throttles import Throttles
 from persistence.users import Users
 
 SOURCES = Sources(new_id, secrets.token_bytes, lambda: datetime.now(UTC))
@@ -48,10 +50,11 @@ def build_community(database: Database, passwords: PasswordHasher) -> Community:
     """Put the services together."""
     users = Users(database)
     groups = Groups(GroupRows(database), new_id)
+    invited = InvitedPasswords(passwords, Throttles(database), SOURCES.now)
     return Community(
         groups=groups,
         people=People(users, passwords, new_id),
-        invitations=Invitations(InvitationRows(database), groups, users, passwords, SOURCES),
+        invitations=Invitations(InvitationRows(database), groups, users, invited, SOURCES),
         sharing=Sharing(Graphs(database), GraphRoles(database), ShareLinks(database), SOURCES),
         audit=build_audit(database),
     )

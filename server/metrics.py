@@ -61,6 +61,9 @@ class _Collector(Collector):
         yield _counter("log_flushes", "Commits of the log writer.", log.flushes)
         yield _counter("log_operations", "Edits committed.", log.operations)
         yield _counter("refusals_lost", "Refusals that the audit log lacks.", self._refusals.lost)
+        yield _counter(
+            "refusals_repeated", "Refusals that were told within the minute before.", self._refusals.repeated
+        )
         yield _counter("log_retries", "Commits that failed and were tried again.", log.retries)
 
     def _of_maintenance(self) -> Iterable[Metric]:

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from time import monotonic
 from typing import Protocol
 from uuid import UUID
 
@@ -15,6 +16,11 @@ from persistence.people_records import AuditEntry
 from persistence.records import ANONYMOUS_USER_ID
 
 FLUSH_EVERY_S = 0.5
+REPEATED_AFTER_S = 60.0
+MAX_TOLD = 10_000
+"""Refusals of the last minute that are remembered; the oldest go first."""
+MAX_ANONYMOUS_A_MINUTE = 60
+"""Of people who are not known, wherever they come from."""
 NO_ROLE = "has no role in this graph"
 """What admins are told of those who are told that there is no such graph."""
 
@@ -28,15 +34,24 @@ class RefusalLog(Protocol):
 
 
 class Refusals:
-    """Refusals that wait to be written, at most `limit`: more of them are only counted."""
+    """Refusals that wait to be written, at most `limit`: more of them are only counted.
 
-    def __init__(self, log: RefusalLog, limit: int) -> None:
+    So are the same ones within a minute, and those of strangers beyond MAX_ANONYMOUS_A_MINUTE, or while half of the
+    places are taken: who has no account neither fills the log nor displaces what is told of others.
+    """
+
+    def __init__(self, log: RefusalLog, limit: int, clock: Callable[[], float] = monotonic) -> None:
         self._log = log
         self._limit = limit
+        self._clock = clock
+        self._told: dict[Hashable, float] = {}
+        self._anonymous: deque[float] = deque(maxlen=MAX_ANONYMOUS_A_MINUTE)
         self._waiting: deque[Refusal] = deque()
         self._flushing = asyncio.Lock()
         self.lost = 0
         """How many were not written, since too many waited or the database did not answer."""
+        self.repeated = 0
+        """How many were not written, since the same was written within the minute before."""
 
     def note(
         self,
@@ -50,9 +65,6 @@ class Refusals:
         project_id: UUID | None = None,
     ) -> None:
         """Have written that something was refused, unless it is about a graph that is not there; never waits."""
-        if len(self._waiting) >= self._limit:
-            self.lost += 1
-            return
         entry = AuditEntry(
             action,
             "refused",
@@ -64,7 +76,30 @@ class Refusals:
             address=client.address,
             user_agent=client.user_agent,
         )
-        self._waiting.append(Refusal(entry, project_id))
+        same = (action, entry.user_id, client.network, graph_id, project_id, group_id)
+        self._add(Refusal(entry, project_id), same, self._clock())
+
+    def _add(self, refusal: Refusal, same: Hashable, now: float) -> None:
+        if now - self._told.get(same, -REPEATED_AFTER_S) < REPEATED_AFTER_S:
+            self.repeated += 1
+        elif not self._has_room(now, is_anonymous=refusal.entry.user_id == ANONYMOUS_USER_ID):
+            self.lost += 1
+        else:
+            self._told.pop(same, None)
+            while len(self._told) >= MAX_TOLD:
+                del self._told[next(iter(self._told))]
+            self._told[same] = now
+            self._waiting.append(refusal)
+
+    def _has_room(self, now: float, *, is_anonymous: bool) -> bool:
+        """Return whether one more may wait; an anonymous one is counted then."""
+        if not is_anonymous:
+            return len(self._waiting) < self._limit
+        is_full = len(self._anonymous) == MAX_ANONYMOUS_A_MINUTE and now - self._anonymous[0] < REPEATED_AFTER_S
+        if is_full or len(self._waiting) >= (self._limit + 1) // 2:
+            return False
+        self._anonymous.append(now)
+        return True
 
     async def run(self) -> None:
         """Write what waits twice a second until cancelled."""

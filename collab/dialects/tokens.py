@@ -58,6 +58,7 @@ class Tokens:
             async with asyncio.timeout(self._edge.settings.join_timeout_s), self._edge.decisions:
                 since = self._edge.rights.generation
                 admission = await self._edge.doorkeeper.admit_again(self._channel.admission, token)
+            self._channel.admit_again(admission, since)
         except RefusedError as error:
             return error.detail
         except (StoreUnavailableError, TimeoutError):
@@ -65,7 +66,6 @@ class Tokens:
         except Exception:  # noqa: BLE001 - whatever it is, the client must be told
             _log.exception("a token could not be decided on")
             return "the server failed at this; its log says why"
-        self._channel.admit_again(admission, since)
         return ""
 
     def _answer(self, refusal: str) -> None:

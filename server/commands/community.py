@@ -18,12 +18,14 @@ from server.commands.catalogue import group_named
 from server.commands.links import invitation_link
 from server.commands.sentences import UsageError, explained
 from server.community import Community, build_community
-from server.http.requests import Name
+from server.http import requests
 from server.settings import Settings
 from server.store import open_store
 
 _T = TypeVar("_T")
-_NAME: TypeAdapter[str] = TypeAdapter(Name)
+NAME: TypeAdapter[str] = TypeAdapter(requests.Name)
+USERNAME: TypeAdapter[str] = TypeAdapter(requests.Username)
+PERSON_NAME: TypeAdapter[str] = TypeAdapter(requests.PersonName)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class OpenCommunity:
 
     async def user(self, username: str) -> User:
         """Return the account of this name, whatever its capitals. Raises UsageError."""
-        user = await Users(self.database).find(checked_name(username))
+        user = await Users(self.database).find(checked_name(username, USERNAME))
         if user is None:
             raise UsageError(f"there is no account {username!r}; `layercake user list` lists all")
         return user
@@ -52,12 +54,12 @@ class OpenCommunity:
         return invitation_link(self.settings, token)
 
 
-def checked_name(text: str) -> str:
-    """Return a name of a person or group as it is stored. Raises UsageError if nothing can have it."""
+def checked_name(text: str, kind: TypeAdapter[str] = NAME) -> str:
+    """Return a name as it is stored. Raises UsageError if nothing of this kind can have it."""
     try:
-        return _NAME.validate_python(text)
+        return kind.validate_python(text)
     except ValidationError:
-        raise UsageError("a name has 1 to 200 characters in UTF-8, none of them a control character") from None
+        raise UsageError("a name has 1 to 200 characters in UTF-8, none of them invisible or a control") from None
 
 
 def run(

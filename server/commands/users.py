@@ -11,7 +11,7 @@ from auth.people import NewAccount
 from auth.policy import OPERATOR, Role
 from persistence.group_records import GroupRole, User
 from server.commands.catalogue import DatabaseUrl, DataDir
-from server.commands.community import OpenCommunity, checked_name, run
+from server.commands.community import PERSON_NAME, USERNAME, OpenCommunity, checked_name, run
 from server.commands.sentences import UsageError
 from server.http.clients import NewPassword
 
@@ -47,8 +47,8 @@ def add(
     async def work(opened: OpenCommunity) -> str | None:
         password = _checked_password(given)
         membership = None if group is None else GroupRole(await opened.group_id(group), role.value)
-        shown = None if name is None else checked_name(name)
-        account = NewAccount(checked_name(username), shown, "admin" if admin else "user", membership)
+        shown = None if name is None else checked_name(name, PERSON_NAME)
+        account = NewAccount(checked_name(username, USERNAME), shown, "admin" if admin else "user", membership)
         new = await opened.community.people.add(TERMINAL, account, password)
         return await _link(opened, new) if password is None else None
 

@@ -13,7 +13,7 @@ from persistence.people_records import Profile, ScopeName
 from persistence.records import RoleName
 from server.http.clients import AnyPassword, NewPassword, client_of
 from server.http.problems import describe
-from server.http.requests import BoundedRoute, Caller, Name
+from server.http.requests import BoundedRoute, Caller, PersonName
 
 
 class MembershipBody(BaseModel):
@@ -50,7 +50,7 @@ class Me(BaseModel):
 class MyChanges(BaseModel):
     """What to change of one's own account: a member that is absent stays as it is."""
 
-    name: Name | None = None
+    name: PersonName | None = None
 
 
 class PasswordChange(BaseModel):

@@ -12,16 +12,18 @@ from auth.tokens import MAX_CHARACTERS
 from server.cookies import REFRESH_COOKIE, check_page, clear_page_cookies, set_device_cookie, set_page_cookies
 from server.http.clients import AnyPassword, client_of, is_secure, visitor_of
 from server.http.problems import describe
-from server.http.requests import Authenticate, BoundedRoute, Name
+from server.http.requests import NORMAL, Authenticate, BoundedRoute, Name
 
-Username = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+AnyUsername = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$"), NORMAL
+]
 RefreshToken = Annotated[str, StringConstraints(max_length=MAX_CHARACTERS)]
 
 
 class Login(BaseModel):
     """A name and its password. With `browser` the tokens are set as cookies; `device` is what to call the session."""
 
-    username: Username
+    username: AnyUsername
     password: AnyPassword
     browser: bool = False
     device: Name | None = None

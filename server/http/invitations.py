@@ -16,7 +16,7 @@ from server.cookies import check_page
 from server.http.authentication import TokensBody, answer
 from server.http.clients import NewPassword, client_of, visitor_of
 from server.http.problems import describe
-from server.http.requests import Acting, BoundedRoute, Days, Managing, Name, Token, authenticated
+from server.http.requests import Acting, BoundedRoute, Days, Managing, PersonName, Token, Username, authenticated
 
 
 class NewInvitationBody(BaseModel):
@@ -72,9 +72,9 @@ class Acceptance(InvitationToken):
     One to choose a password takes that alone. With `browser` the tokens are set as cookies.
     """
 
-    username: Name | None = None
+    username: Username | None = None
     password: NewPassword | None = None
-    name: Name | None = None
+    name: PersonName | None = None
     browser: bool = False
 
 
@@ -124,7 +124,7 @@ def router(invitations: Invitations, sign_in: SignIn) -> APIRouter:
         response_model_exclude_none=True,
         summary="Accept an invitation",
         description="Answers as a sign-in does; who joins with the account they are signed in to stays signed in.",
-        responses=managed | bad_body | describe(409),
+        responses=managed | bad_body | describe(409, 429),
     )
     return api
 

@@ -42,6 +42,8 @@ class NoteRefusals:
         if status == 404 and not (isinstance(error, NotFoundError) and error.kind == "graph"):
             return
         principal = getattr(request.state, "principal", None)
+        if not isinstance(error, ForbiddenError):  # only then it is known that one belongs there
+            about = {"graph_id": about["graph_id"]}
         self._refusals.note(_action(error), _reason(error), principal, client_of(request), **about)
 
 

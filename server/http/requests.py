@@ -5,11 +5,12 @@ from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request, Response
 from fastapi.routing import APIRoute
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from starlette.types import Message, Receive
 
 from auth.audit import Actor
 from auth.errors import OpenServerError
+from auth.names import is_seen, normal
 from auth.policy import Principal
 from server.http.clients import client_of
 
@@ -19,12 +20,28 @@ MAX_TOKEN_CHARACTERS = 200
 MAX_DAYS = 3_650
 
 Authenticate = Callable[[Request], Awaitable[Principal]]
-"""Finds out who sends a request; raises HTTPException 401 if nobody the server knows."""
+"""Finds out who sends a request, also as `request.state.principal`; raises HTTPException 401 if nobody it knows."""
 
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$"),
 ]
+
+
+def _normal(value: object) -> object:
+    return normal(value) if isinstance(value, str) else value
+
+
+def _seen(name: str) -> str:
+    if not is_seen(name):
+        raise ValueError("a character of it is invisible or not assigned; leave it out")
+    return name
+
+
+NORMAL = BeforeValidator(_normal)
+"""Turns a username, however it was typed, into the one way in which it is stored."""
+PersonName = Annotated[Name, AfterValidator(_seen)]
+Username = Annotated[PersonName, NORMAL]
 Token = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TOKEN_CHARACTERS)]
 Days = Annotated[float, Field(gt=0, le=MAX_DAYS, allow_inf_nan=False)]
 Description = Annotated[str, StringConstraints(max_length=MAX_DESCRIPTION_CHARACTERS, pattern=r"^[^\x00]*$")]
@@ -33,9 +50,7 @@ Description = Annotated[str, StringConstraints(max_length=MAX_DESCRIPTION_CHARAC
 async def authenticated(request: Request) -> Principal:
     """Return who sends a request; raises HTTPException 401 if nobody the server knows."""
     authenticate: Authenticate = request.app.state.authenticate
-    principal = await authenticate(request)
-    request.state.principal = principal
-    return principal
+    return await authenticate(request)
 
 
 Caller = Annotated[Principal, Depends(authenticated)]

@@ -10,14 +10,14 @@ from auth.invitations import Invitations, PasswordLink
 from auth.people import NewAccount, People
 from persistence.group_records import User, UserRole
 from server.http.problems import describe
-from server.http.requests import BoundedRoute, Caller, Managing, Name
+from server.http.requests import BoundedRoute, Caller, Managing, PersonName, Username
 
 
 class NewUserBody(BaseModel):
     """An account to make; its person chooses the password with a link."""
 
-    username: Name
-    name: Name | None = None
+    username: Username
+    name: PersonName | None = None
     role: UserRole = "user"
 
 

@@ -106,6 +106,19 @@ async def test_AUTH_9_spent_tokens_are_kept_as_long_as_one_would_have_been_good(
     assert await owner.fetchval("SELECT count(*) FROM spent_refresh_tokens") == 2
 
 
+async def test_AUTH_9_no_more_spent_tokens_of_a_session_are_kept_than_a_bound(
+    database: Database, ada: UUID, owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("persistence.sessions.MAX_SPENT", 3)
+    sessions = Sessions(database)
+    await begun(database, ada, 1)
+    for spent in range(1, 6):
+        assert await sessions.rotate(rotation(spent, spent + 1, NOW + timedelta(seconds=spent))) is not None
+
+    kept = await owner.fetch("SELECT token_hash FROM spent_refresh_tokens ORDER BY token_hash")
+    assert [int.from_bytes(row["token_hash"]) for row in kept] == [3, 4, 5]
+
+
 async def test_AUTH_10_a_spent_token_ends_its_session_once(database: Database, ada: UUID) -> None:
     sessions = Sessions(database)
     session = await begun(database, ada, 1)

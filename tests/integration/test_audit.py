@@ -1,6 +1,6 @@
 """The audit log: what is in it, who reads it, and until when."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from auth.clients import Client
-from auth.policy import Role
+from auth.policy import OPEN, Principal, Role
 from persistence.audit import AuditLog, Refusal
 from persistence.database import Database
 from persistence.errors import StoreUnavailableError
@@ -26,6 +26,7 @@ from tests.integration.people import PASSWORD, Town, town
 
 EVERYONE = f"/api/groups/{EVERYONE_GROUP_ID}"
 NOBODY = Client("192.0.2.1", "Nobody/1")
+SOMEBODY = Principal(new_id(), "Somebody", "person", OPEN)
 
 
 @pytest.fixture
@@ -117,8 +118,9 @@ async def test_PEOPLE_12_refusals_are_told_at_every_door_with_their_reason(
     served: Town, ada: httpx.AsyncClient
 ) -> None:
     graph_id = await new_graph(ada)
+    other_graph_id = await new_graph(ada)
     graph, token = f"/api/graphs/{graph_id}", (await served.tokens("carol"))["access_token"]
-    async with served.client(token) as carol, served.client() as nobody:
+    async with served.client(token, "127.0.0.8") as carol, served.client(None, "127.0.0.8") as nobody:
         assert (await carol.get(graph)).status_code == 404
         assert (await carol.get(f"/api/graphs/{new_id()}")).status_code == 404
         assert (await nobody.get(graph)).status_code == 401
@@ -133,12 +135,12 @@ async def test_PEOPLE_12_refusals_are_told_at_every_door_with_their_reason(
     with pytest.raises(InvalidStatus):
         await connect(served.url(graph_id, None), additional_headers=cookie)
     async with HClient.connected(served.hocuspocus_url) as client:
-        await client.send(graph_id, auth(token))
-        await client.until(graph_id, auth("")[:1])
+        await client.send(other_graph_id, auth(token))
+        await client.until(other_graph_id, auth("")[:1])
 
     async def told() -> set[tuple[str, str, str, bool]]:
         found = await entries(served, "refused")
-        assert {one["host"] for one in found} <= {"127.0.0.1"}
+        assert {one["host"] for one in found} == {"127.0.0.1", "127.0.0.8"}
         return {(one["action"], one["username"], one["reason"][:6], one["graph_id"] is not None) for one in found}
 
     expected = {
@@ -164,10 +166,10 @@ class Full:
 async def test_PEOPLE_12_more_refusals_than_wait_are_only_counted(database: Database) -> None:
     refusals = Refusals(AuditLog(database), 2)
     for _ in range(5):
-        refusals.note("graph.read", "why", None, NOBODY)
+        refusals.note("graph.read", "why", SOMEBODY, NOBODY, graph_id=new_id())
     assert refusals.lost == 3
     await refusals.flush()
-    refusals.note("graph.read", "why", None, NOBODY)
+    refusals.note("graph.read", "why", SOMEBODY, NOBODY, graph_id=new_id())
     assert refusals.lost == 3
 
     odd = Refusals(AuditLog(database), 2)
@@ -179,6 +181,68 @@ async def test_PEOPLE_12_more_refusals_than_wait_are_only_counted(database: Data
     unwritten.note("graph.read", "why", None, NOBODY)
     await unwritten.flush()
     assert unwritten.lost == 1
+
+
+class Kept:
+    """A log in memory."""
+
+    def __init__(self) -> None:
+        self.entries: list[AuditEntry] = []
+
+    async def append_refusals(self, refusals: Sequence[Refusal]) -> None:
+        self.entries += [refusal.entry for refusal in refusals]
+
+
+async def test_PEOPLE_21_the_same_refusal_is_told_once_a_minute() -> None:
+    log, now = Kept(), [0.0]
+    refusals = Refusals(log, 1_000, clock=lambda: now[0])
+    one, other = new_id(), new_id()
+    for agent in ("A/1", "B/2"):
+        for client in (Client("192.0.2.1", agent), Client("192.0.2.2", agent)):
+            for graph_id in (one, other):
+                refusals.note("graph.read", "why", SOMEBODY, client, graph_id=graph_id)
+                refusals.note("graph.read", "why", None, client, graph_id=graph_id)
+    assert (refusals.repeated, refusals.lost) == (8, 0)
+    now[0] = 59.0
+    refusals.note("graph.read", "why", SOMEBODY, NOBODY, graph_id=one)
+    assert refusals.repeated == 9
+    now[0] = 60.0
+    refusals.note("graph.read", "why", SOMEBODY, NOBODY, graph_id=one)
+    await refusals.flush()
+    assert len(log.entries) == 9
+
+
+async def test_PEOPLE_21_strangers_displace_nobody_and_fill_no_log() -> None:
+    log, now = Kept(), [0.0]
+    refusals = Refusals(log, 20, clock=lambda: now[0])
+    for _ in range(50):
+        refusals.note("graph.read", "why", None, NOBODY, graph_id=new_id())
+    assert refusals.lost == 40
+    refusals.note("graph.read", "why", SOMEBODY, NOBODY, graph_id=new_id())
+    assert refusals.lost == 40
+
+    for _ in range(1_000):
+        await refusals.flush()
+        refusals.note("graph.read", "why", None, NOBODY, graph_id=new_id())
+    assert sum(entry.user_id == ANONYMOUS_USER_ID for entry in log.entries) == 60
+    now[0] = 60.0
+    refusals.note("graph.read", "why", None, NOBODY, graph_id=new_id())
+    await refusals.flush()
+    assert sum(entry.user_id == ANONYMOUS_USER_ID for entry in log.entries) == 61
+
+
+async def test_PEOPLE_22_a_foreign_page_writes_into_no_groups_log(served: Town, ada: httpx.AsyncClient) -> None:
+    token, headers = (await served.tokens("ada"))["access_token"], {"Origin": "http://elsewhere.example"}
+    project = (await ada.post("/api/projects", json={"name": "p"})).json()["id"]
+    async with served.client() as foreign:
+        for path in (EVERYONE, f"/api/projects/{project}"):
+            assert (await foreign.patch(path, json={"name": "x"}, headers=headers)).status_code == 403
+    async with served.client() as page:
+        page.cookies.set("layercake_access", token)
+        assert (await page.patch(f"/api/projects/{project}", json={"name": "x"})).status_code == 403
+    found = await eventually(lambda: entries(served, "refused"), lambda found: len(found) >= 2)
+    told = [(one["action"], one["username"], one["group_id"]) for one in found]
+    assert told == [("request.made", "anonymous", None), ("request.made", "ada", None)]
 
 
 async def test_PEOPLE_13_it_is_read_page_by_page_by_those_who_may(served: Town, ada: httpx.AsyncClient) -> None:

@@ -143,6 +143,22 @@ async def test_BACKEND_5_a_person_has_one_row_with_the_newest_name(
         assert (await owner.fetchrow(PEOPLE, ISSUER, "ada"))["full_name"] == "ada"
 
 
+@pytest.mark.parametrize(
+    ("subject", "name", "shown"),
+    [
+        (" ", None, "external"),
+        ("\u3000", "\u200b", "external"),
+        ("ada", "\u202e", "ada"),
+        ("ada", "\u202egnik ada", "gnik ada"),
+        ("a\u200bda", None, "ada"),
+    ],
+)
+async def test_BACKEND_5_a_name_is_seen(database: Database, subject: str, name: str | None, shown: str) -> None:
+    async with backend_tokens(Settings(**SECRET_SETTINGS), database) as tokens:
+        assert tokens is not None
+        assert (await tokens(signed(now(), sub=subject, name=name))).name == shown
+
+
 async def test_BACKEND_5_people_of_two_issuers_are_two(database: Database) -> None:
     people = ExternalPeople(database)
     one, other = await people.seen(ISSUER, "ada", "Ada"), await people.seen("https://other.example", "ada", "Ada")

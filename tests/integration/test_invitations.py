@@ -8,6 +8,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from auth.passwords import Passwords
 from auth.policy import Role
 from persistence.records import EVERYONE_GROUP_ID
 from tests.integration.people import PASSWORD, Town
@@ -114,6 +115,45 @@ async def test_PEOPLE_5_a_taken_name_leaves_the_invitation_open(served: Town, ad
     short = await accept(served, token, username="bob", password="too short")
     assert short.status_code == 422
     assert (await accept(served, token, username="bob", password=PASSWORD)).status_code == 200
+
+
+async def test_PEOPLE_23_a_taken_name_is_told_without_hashing_and_not_for_ever(
+    served: Town, ada: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    hash_password = Passwords.hash
+
+    async def noted(self: Passwords, password: str) -> str:
+        hashed.append(password)
+        return await hash_password(self, password)
+
+    monkeypatch.setattr(Passwords, "hash", noted)
+    token = (await invited(ada))["token"]
+    answers = [await accept(served, token, username="ADA", password=PASSWORD) for _ in range(11)]
+
+    assert [answer.status_code for answer in answers] == [409] * 10 + [429]
+    assert int(answers[-1].headers["retry-after"]) > 0
+    assert hashed == []
+    other = (await invited(ada))["token"]
+    assert (await accept(served, other, username="bob", password=PASSWORD)).status_code == 200
+    assert hashed == [PASSWORD]
+
+
+async def test_PEOPLE_24_a_name_is_one_however_it_is_typed_and_hides_nothing(
+    served: Town, ada: httpx.AsyncClient
+) -> None:
+    token = (await invited(ada))["token"]
+    for name in ("ada\u200b", "\u202eada", "ada\ufeff", "a\u00adda", "ada\ue000", "\u3000", "\u200b", "\ufdfa" * 20):
+        assert (await accept(served, token, username=name, password=PASSWORD)).status_code == 422
+        assert (await ada.post("/api/users", json={"username": name})).status_code == 422
+    assert (await accept(served, token, username="bob", password=PASSWORD, name="Ada\u200b")).status_code == 422
+    assert (await ada.post("/api/users", json={"username": "bob", "name": "\u202eadA"})).status_code == 422
+    assert (await ada.patch("/api/auth/me", json={"name": "Ada\u200b"})).status_code == 422
+
+    assert (await accept(served, token, username="re\u0301mi", password=PASSWORD)).status_code == 200
+    for name in ("r\u00e9mi", "re\u0301mi", "\uff32\u00c9mi"):
+        assert (await served.login(name)).status_code == 200
+        assert (await ada.post("/api/users", json={"username": name})).status_code == 409
 
 
 async def test_PEOPLE_5_who_is_signed_in_joins_and_never_becomes_less(served: Town, ada: httpx.AsyncClient) -> None:

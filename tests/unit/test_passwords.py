@@ -71,13 +71,24 @@ async def test_AUTH_2_nobodys_password_takes_the_same_work() -> None:
 
 
 async def test_AUTH_4_a_password_over_the_bound_is_refused_at_once(passwords: Passwords) -> None:
-    four = [asyncio.create_task(passwords.hash(RIGHT)) for _ in range(4)]
+    four = [asyncio.create_task(passwords.verify(None, RIGHT)) for _ in range(4)]
     await asyncio.sleep(0)
 
     with pytest.raises(PasswordsBusyError):
-        await passwords.hash(RIGHT)
+        await passwords.verify(None, RIGHT)
     await asyncio.gather(*four)
     assert await passwords.verify(await passwords.hash(RIGHT), RIGHT)
+
+
+async def test_AUTH_4_new_passwords_leave_half_of_the_places_to_signing_in(passwords: Passwords) -> None:
+    stored = await passwords.hash(RIGHT)
+    new = [asyncio.create_task(passwords.hash(WRONG)) for _ in range(4)]
+
+    await asyncio.sleep(0)
+
+    assert await passwords.verify(stored, RIGHT)
+    results = await asyncio.gather(*new, return_exceptions=True)
+    assert [isinstance(result, PasswordsBusyError) for result in results] == [False, False, True, True]
 
 
 async def test_AUTH_4_one_that_is_given_up_leaves_its_place(passwords: Passwords) -> None:
