@@ -148,32 +148,13 @@ def _handler(answer: Callable[[Any], Response]) -> Callable[[Request, Exception]
     return handle
 
 
-def _not_found(error: NotFoundError) -> Response:
-    return problem(404, "not_found", str(error))
-
-
-def _forbidden(error: ForbiddenError) -> Response:
-    return problem(403, "forbidden", str(error))
-
-
-def _signed_in_only(error: SignedInOnlyError) -> Response:
-    return problem(403, "signed_in_only", str(error))
-
-
-def _wrong_password(error: WrongPasswordError) -> Response:
-    return problem(403, "wrong_password", str(error))
-
-
-def _cross_site(error: CrossSiteError) -> Response:
-    return problem(403, "cross_site", str(error))
+def _saying(status: int, code: str) -> Callable[[Exception], Response]:
+    """Return what answers so with the sentence of the error."""
+    return lambda error: problem(status, code, str(error))
 
 
 def _unknown_person(error: UnknownPersonError) -> Response:
     return problem(401, "unauthenticated", str(error), {"WWW-Authenticate": "Bearer"})
-
-
-def _too_many_tokens(error: TooManyTokensError) -> Response:
-    return problem(409, "too_many_tokens", str(error))
 
 
 def _throttled(error: ThrottledError) -> Response:
@@ -192,18 +173,6 @@ def _conflict(error: ConflictError) -> Response:
     if error.constraint == "uq_users_username":
         return problem(409, "username_taken", str(error))
     return problem(409, "conflict", f"this is taken already ({error.constraint}); choose another one")
-
-
-def _open_server(error: OpenServerError) -> Response:
-    return problem(403, "open_server", str(error))
-
-
-def _external_account(error: ExternalAccountError) -> Response:
-    return problem(409, "external_account", str(error))
-
-
-def _last_admin(error: LastAdminError) -> Response:
-    return problem(409, "last_admin", str(error))
 
 
 def _invalid_value(error: InvalidValueError) -> Response:
@@ -275,19 +244,19 @@ def _unexpected(error: Exception) -> Response:
 
 
 _ANSWERS: Mapping[type[Exception], Callable[[Any], Response]] = {
-    NotFoundError: _not_found,
-    ForbiddenError: _forbidden,
-    SignedInOnlyError: _signed_in_only,
-    OpenServerError: _open_server,
-    ExternalAccountError: _external_account,
-    WrongPasswordError: _wrong_password,
-    CrossSiteError: _cross_site,
+    NotFoundError: _saying(404, "not_found"),
+    ForbiddenError: _saying(403, "forbidden"),
+    SignedInOnlyError: _saying(403, "signed_in_only"),
+    OpenServerError: _saying(403, "open_server"),
+    ExternalAccountError: _saying(409, "external_account"),
+    WrongPasswordError: _saying(403, "wrong_password"),
+    CrossSiteError: _saying(403, "cross_site"),
     UnknownPersonError: _unknown_person,
-    TooManyTokensError: _too_many_tokens,
+    TooManyTokensError: _saying(409, "too_many_tokens"),
     ThrottledError: _throttled,
     PasswordsBusyError: _passwords_busy,
     ConflictError: _conflict,
-    LastAdminError: _last_admin,
+    LastAdminError: _saying(409, "last_admin"),
     InvalidValueError: _invalid_value,
     TableErrors: _tables,
     ExportError: _export,
