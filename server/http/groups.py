@@ -69,8 +69,13 @@ def router(groups: Groups) -> APIRouter:
     """Return the routes of groups."""
     routes = _GroupRoutes(groups)
     api = APIRouter(prefix="/api/groups", tags=["groups"], route_class=BoundedRoute, responses=describe(401, 503))
+    _add_groups(api, routes)
+    _add_members(api, routes)
+    return api
+
+
+def _add_groups(api: APIRouter, routes: "_GroupRoutes") -> None:
     bad_body = describe(400, 403, 413, 422)
-    one, members = "/{group_id}", "/{group_id}/members"
     api.add_api_route("", routes.list, response_model=GroupList, summary="List the groups one is in")
     api.add_api_route(
         "",
@@ -82,13 +87,17 @@ def router(groups: Groups) -> APIRouter:
         responses=bad_body,
     )
     api.add_api_route(
-        one,
+        "/{group_id}",
         routes.change,
         methods=["PATCH"],
         response_model=GroupBody,
         summary="Rename or describe a group",
         responses=bad_body | describe(404),
     )
+
+
+def _add_members(api: APIRouter, routes: "_GroupRoutes") -> None:
+    members = "/{group_id}/members"
     api.add_api_route(
         members, routes.members, response_model=MemberList, summary="List who is in a group", responses=describe(404)
     )
@@ -99,7 +108,7 @@ def router(groups: Groups) -> APIRouter:
         status_code=204,
         summary="Give a member of a group another role",
         description="Admins of the installation also take in who is no member. The last admin of a group stays one.",
-        responses=bad_body | describe(404, 409),
+        responses=describe(400, 403, 404, 409, 413, 422),
     )
     api.add_api_route(
         f"{members}/{{user_id}}",
@@ -109,7 +118,6 @@ def router(groups: Groups) -> APIRouter:
         summary="Take somebody out of a group, or leave it",
         responses=describe(403, 404, 409),
     )
-    return api
 
 
 class _GroupRoutes:

@@ -82,8 +82,13 @@ def router(invitations: Invitations, sign_in: SignIn) -> APIRouter:
     """Return the routes of invitations."""
     routes = _InvitationRoutes(invitations, sign_in)
     api = APIRouter(tags=["invitations"], route_class=BoundedRoute, responses=describe(404, 503))
-    of_group, bad_body = "/api/groups/{group_id}/invitations", describe(400, 413, 422)
-    managed = describe(401, 403)
+    _add_managed(api, routes)
+    _add_open(api, routes)
+    return api
+
+
+def _add_managed(api: APIRouter, routes: "_InvitationRoutes") -> None:
+    of_group, managed = "/api/groups/{group_id}/invitations", describe(401, 403)
     api.add_api_route(
         of_group,
         routes.of_group,
@@ -98,7 +103,7 @@ def router(invitations: Invitations, sign_in: SignIn) -> APIRouter:
         status_code=201,
         response_model=MadeInvitationBody,
         summary="Invite somebody to a group",
-        responses=managed | bad_body,
+        responses=managed | describe(400, 413, 422),
     )
     api.add_api_route(
         "/api/invitations/{invitation_id}",
@@ -108,6 +113,10 @@ def router(invitations: Invitations, sign_in: SignIn) -> APIRouter:
         summary="Revoke an invitation to a group",
         responses=managed,
     )
+
+
+def _add_open(api: APIRouter, routes: "_InvitationRoutes") -> None:
+    bad_body = describe(400, 413, 422)
     api.add_api_route(
         "/api/invitations/look",
         routes.look,
@@ -124,9 +133,8 @@ def router(invitations: Invitations, sign_in: SignIn) -> APIRouter:
         response_model_exclude_none=True,
         summary="Accept an invitation",
         description="Answers as a sign-in does; who joins with the account they are signed in to stays signed in.",
-        responses=managed | bad_body | describe(409, 429),
+        responses=bad_body | describe(401, 403, 409, 429),
     )
-    return api
 
 
 class _InvitationRoutes:
