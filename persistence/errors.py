@@ -93,6 +93,10 @@ class SchemaMismatchError(StoreError):
         self.pending = pending
 
 
+class RowRefusedError(StoreError):
+    """Row level security does not let the caller do this: their rights ended after the door had asked for them."""
+
+
 class MigrationError(StoreError):
     """A migration could not be applied or taken back; those before it stay as they are."""
 

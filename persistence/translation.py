@@ -6,7 +6,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
-from persistence.errors import ConflictError, InvalidValueError, StoreError, StoreUnavailableError
+from persistence.errors import (
+    ConflictError,
+    InvalidValueError,
+    RowRefusedError,
+    StoreError,
+    StoreUnavailableError,
+)
 
 # PostgreSQL error classes 08, 40, 53, 57, 58 and what a failover or an unlucky moment answers:
 # the same call may succeed later.
@@ -57,6 +63,8 @@ def translate() -> Iterator[None]:
         raise InvalidValueError(name, _RULES.get(name, f"the database refuses a value ({name})")) from error
     except asyncpg.DataError as error:
         raise InvalidValueError(error.column_name or "", error.message or str(error)) from error
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise RowRefusedError(f"row level security refused a statement: {error}") from error
     except asyncpg.PostgresError as error:
         raise StoreError(f"the database refused a statement: {error}") from error
 

@@ -33,6 +33,7 @@ from persistence.errors import (
     InvalidValueError,
     LastAdminError,
     NotFoundError,
+    RowRefusedError,
     StoreUnavailableError,
 )
 from server.cookies import CrossSiteError
@@ -169,6 +170,11 @@ def _retry_after(wait_s: float) -> dict[str, str]:
     return {"Retry-After": str(max(1, math.ceil(round(wait_s, 3))))}
 
 
+def _row_refused(error: RowRefusedError) -> Response:
+    _log.warning("rights ended between the door and the store", reason=str(error))
+    return problem(403, "forbidden", "your rights do not allow this any more")
+
+
 def _conflict(error: ConflictError) -> Response:
     if error.constraint == "uq_users_username":
         return problem(409, "username_taken", str(error))
@@ -255,6 +261,7 @@ _ANSWERS: Mapping[type[Exception], Callable[[Any], Response]] = {
     TooManyTokensError: _saying(409, "too_many_tokens"),
     ThrottledError: _throttled,
     PasswordsBusyError: _passwords_busy,
+    RowRefusedError: _row_refused,
     ConflictError: _conflict,
     LastAdminError: _saying(409, "last_admin"),
     InvalidValueError: _invalid_value,
