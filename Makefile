@@ -31,6 +31,7 @@ test: $(STAMPS)/test ## run all tests, scaled to minutes
 	@$(PYTEST) -q -p no:cacheprovider --postgres 15 tests/contract tests/integration/test_database.py tests/integration/test_migrate.py \
 		tests/integration/test_log_writer.py tests/integration/test_leases.py tests/integration/test_following.py \
 		>$(STAMPS)/postgres15.log 2>&1 & store=$$!; \
+		trap 'kill $$store 2>/dev/null' EXIT; \
 		$(PYTEST) -q; code=$$?; \
 		wait $$store || code=1; cat $(STAMPS)/postgres15.log; exit $$code
 
