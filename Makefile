@@ -27,13 +27,14 @@ run: $(STAMPS)/python ## start Layercake with an example graph, open to this mac
 test: $(STAMPS)/test ## run all tests, scaled to minutes
 	@echo "tests of the page"
 	@npm --prefix web --silent test
-	@echo "tests on PostgreSQL 18, and beside them those of the store on PostgreSQL 15"
-	@$(PYTEST) -q -p no:cacheprovider --postgres 15 tests/contract tests/integration/test_database.py tests/integration/test_migrate.py \
-		tests/integration/test_log_writer.py tests/integration/test_leases.py tests/integration/test_following.py \
-		>$(STAMPS)/postgres15.log 2>&1 & store=$$!; \
-		trap 'kill $$store 2>/dev/null' EXIT; \
-		$(PYTEST) -q; code=$$?; \
-		wait $$store || code=1; cat $(STAMPS)/postgres15.log; exit $$code
+	@echo "tests on PostgreSQL 18; beside them those of the store on PostgreSQL 15, units and properties, shown at the end"
+	@{ $(PYTEST) -q -p no:cacheprovider --postgres 15 tests/contract tests/integration/test_database.py \
+			tests/integration/test_migrate.py tests/integration/test_log_writer.py tests/integration/test_leases.py \
+			tests/integration/test_following.py && \
+		$(PYTEST) -q -p no:cacheprovider tests/unit tests/property; } >$(STAMPS)/beside.log 2>&1 & beside=$$!; \
+		trap 'pkill -P $$beside 2>/dev/null' EXIT; \
+		$(PYTEST) -q tests/integration tests/contract tests/faults; code=$$?; \
+		wait $$beside || code=1; cat $(STAMPS)/beside.log; exit $$code
 
 soak: $(STAMPS)/test ## run the random tests and the faults with full counts (an hour or more)
 	@rm -f $(STAMPS)/soak.jsonl
