@@ -12,6 +12,8 @@ AuthError
 └── PasswordsBusyError       too many passwords wait to be checked; try again later
 """
 
+from math import ceil
+
 from auth.policy import Action
 
 
@@ -75,7 +77,7 @@ class ThrottledError(AuthError):
     """Too many attempts came from here, or for this account or invitation; another one in `retry_after_s`."""
 
     def __init__(self, retry_after_s: float) -> None:
-        super().__init__("too many attempts; wait a moment and try again")
+        super().__init__(f"too many attempts; try again in {ceil(retry_after_s)} s")
         self.retry_after_s = retry_after_s
 
 

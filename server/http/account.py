@@ -4,16 +4,16 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from auth.own_account import OwnAccount
 from auth.policy import Action, Principal
 from persistence.people_records import Profile, ScopeName
 from persistence.records import RoleName
-from server.http.clients import AnyPassword, NewPassword, client_of
+from server.http.clients import AnyPassword, NewPassword
 from server.http.problems import describe
-from server.http.requests import BoundedRoute, Caller, PersonName
+from server.http.requests import Acting, BoundedRoute, Caller, PersonName
 
 
 class MembershipBody(BaseModel):
@@ -97,8 +97,8 @@ class _AccountRoutes:
             await self._account.rename(caller, body.name)
         return _me(caller, await self._account.profile(caller))
 
-    async def change_password(self, body: PasswordChange, request: Request, caller: Caller) -> None:
-        await self._account.change_password(caller, body.old_password, body.new_password, client_of(request))
+    async def change_password(self, body: PasswordChange, actor: Acting) -> None:
+        await self._account.change_password(actor, body.old_password, body.new_password)
 
 
 def _me(caller: Principal, profile: Profile) -> Me:

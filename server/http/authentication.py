@@ -112,7 +112,6 @@ class _AuthenticationRoutes:
 
 def answer(tokens: IssuedTokens, request: Request, response: Response, *, in_cookies: bool) -> TokensBody:
     """Give somebody their tokens, in the body or in cookies of `response`."""
-    response.headers["Cache-Control"] = "no-store"
     if tokens.device_token is not None:
         set_device_cookie(response, tokens.device_token, is_secure=is_secure(request))
     if not in_cookies:

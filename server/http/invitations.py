@@ -145,10 +145,7 @@ class _InvitationRoutes:
     async def of_group(self, group_id: UUID, actor: Acting) -> dict[str, object]:
         return {"items": await self._invitations.of_group(actor, group_id)}
 
-    async def invite(
-        self, group_id: UUID, body: NewInvitationBody, actor: Managing, response: Response
-    ) -> MadeInvitationBody:
-        response.headers["Cache-Control"] = "no-store"
+    async def invite(self, group_id: UUID, body: NewInvitationBody, actor: Managing) -> MadeInvitationBody:
         made, token = await self._invitations.invite(actor, group_id, body.role, body.expires_in_days)
         return MadeInvitationBody(**InvitationBody.model_validate(made).model_dump(), token=token)
 

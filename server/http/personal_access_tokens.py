@@ -4,15 +4,14 @@ from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from auth.own_account import AskedToken, OwnAccount
 from auth.policy import Action
 from persistence.people_records import PersonalAccessToken, ScopeName
-from server.http.clients import client_of
 from server.http.problems import describe
-from server.http.requests import BoundedRoute, Caller, Name
+from server.http.requests import Acting, BoundedRoute, Caller, Name
 
 MAX_EXPIRY_DAYS = 3_650
 
@@ -89,13 +88,12 @@ class _TokenRoutes:
     async def of_caller(self, caller: Caller) -> dict[str, object]:
         return {"items": await self._account.tokens(caller)}
 
-    async def make(self, body: NewTokenBody, request: Request, response: Response, caller: Caller) -> MadeToken:
-        response.headers["Cache-Control"] = "no-store"
-        made, secret = await self._account.make_token(caller, body.as_asked(), client_of(request))
+    async def make(self, body: NewTokenBody, actor: Acting) -> MadeToken:
+        made, secret = await self._account.make_token(actor, body.as_asked())
         return _made(made, secret)
 
-    async def revoke(self, token_id: UUID, request: Request, caller: Caller) -> None:
-        await self._account.revoke_token(caller, token_id, client_of(request))
+    async def revoke(self, token_id: UUID, actor: Acting) -> None:
+        await self._account.revoke_token(actor, token_id)
 
 
 def _made(made: PersonalAccessToken, secret: str) -> MadeToken:

@@ -3,13 +3,12 @@
 from datetime import datetime
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from pydantic import BaseModel
 
 from auth.own_account import OwnAccount
-from server.http.clients import client_of
 from server.http.problems import describe
-from server.http.requests import BoundedRoute, Caller
+from server.http.requests import Acting, BoundedRoute, Caller
 
 
 class SessionBody(BaseModel):
@@ -72,8 +71,8 @@ class _SessionRoutes:
         ]
         return SessionList(items=items)
 
-    async def end(self, session_id: UUID, request: Request, caller: Caller) -> None:
-        await self._account.end_session(caller, session_id, client_of(request))
+    async def end(self, session_id: UUID, actor: Acting) -> None:
+        await self._account.end_session(actor, session_id)
 
-    async def end_others(self, request: Request, caller: Caller) -> None:
-        await self._account.end_other_sessions(caller, client_of(request))
+    async def end_others(self, actor: Acting) -> None:
+        await self._account.end_other_sessions(actor)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from auth.policy import Role
@@ -128,8 +128,7 @@ class _SharingRoutes:
     async def links(self, graph_id: UUID, caller: Caller) -> dict[str, object]:
         return {"items": await self._sharing.links(caller, graph_id)}
 
-    async def make_link(self, graph_id: UUID, body: NewLink, actor: Managing, response: Response) -> NewLinkBody:
-        response.headers["Cache-Control"] = "no-store"
+    async def make_link(self, graph_id: UUID, body: NewLink, actor: Managing) -> NewLinkBody:
         link, token = await self._sharing.make_link(actor, graph_id, Role(body.role), body.expires_in_days)
         return NewLinkBody(**LinkBody.model_validate(link).model_dump(), token=token)
 

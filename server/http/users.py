@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from auth.invitations import Invitations, PasswordLink
@@ -116,6 +116,5 @@ class _UserRoutes:
     async def anonymise(self, user_id: UUID, actor: Managing) -> None:
         await self._people.anonymise(actor, user_id)
 
-    async def link_to_password(self, user_id: UUID, actor: Managing, response: Response) -> PasswordLink:
-        response.headers["Cache-Control"] = "no-store"
+    async def link_to_password(self, user_id: UUID, actor: Managing) -> PasswordLink:
         return await self._invitations.link_to_password(actor, user_id)

@@ -57,6 +57,14 @@ async def empty_town(shared_town: Town) -> Town:
     return shared_town
 
 
+@pytest_asyncio.fixture(loop_scope="module")
+async def adas_town(shared_town: Town) -> Town:
+    """The same, as if Ada alone had an account."""
+    await shared_town.empty()
+    await shared_town.add("Ada")
+    return shared_town
+
+
 @pytest.fixture
 async def projection(database: Database) -> AsyncIterator[Projection]:
     """The follower's store; its claims end with the test."""

@@ -193,7 +193,7 @@ class Kept:
         self.entries += [refusal.entry for refusal in refusals]
 
 
-async def test_PEOPLE_21_the_same_refusal_is_told_once_a_minute() -> None:
+async def test_PEOPLE_16_the_same_refusal_is_told_once_a_minute() -> None:
     log, now = Kept(), [0.0]
     refusals = Refusals(log, 1_000, clock=lambda: now[0])
     one, other = new_id(), new_id()
@@ -212,7 +212,7 @@ async def test_PEOPLE_21_the_same_refusal_is_told_once_a_minute() -> None:
     assert len(log.entries) == 9
 
 
-async def test_PEOPLE_21_strangers_displace_nobody_and_fill_no_log() -> None:
+async def test_PEOPLE_16_strangers_displace_nobody_and_fill_no_log() -> None:
     log, now = Kept(), [0.0]
     refusals = Refusals(log, 20, clock=lambda: now[0])
     for _ in range(50):
@@ -231,7 +231,7 @@ async def test_PEOPLE_21_strangers_displace_nobody_and_fill_no_log() -> None:
     assert sum(entry.user_id == ANONYMOUS_USER_ID for entry in log.entries) == 61
 
 
-async def test_PEOPLE_22_a_foreign_page_writes_into_no_groups_log(served: Town, ada: httpx.AsyncClient) -> None:
+async def test_PEOPLE_17_a_foreign_page_writes_into_no_groups_log(served: Town, ada: httpx.AsyncClient) -> None:
     token, headers = (await served.tokens("ada"))["access_token"], {"Origin": "http://elsewhere.example"}
     project = (await ada.post("/api/projects", json={"name": "p"})).json()["id"]
     async with served.client() as foreign:

@@ -117,7 +117,7 @@ async def test_PEOPLE_5_a_taken_name_leaves_the_invitation_open(served: Town, ad
     assert (await accept(served, token, username="bob", password=PASSWORD)).status_code == 200
 
 
-async def test_PEOPLE_23_a_taken_name_is_told_without_hashing_and_not_for_ever(
+async def test_PEOPLE_18_a_taken_name_is_told_without_hashing_and_not_for_ever(
     served: Town, ada: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed: list[str] = []
@@ -139,7 +139,7 @@ async def test_PEOPLE_23_a_taken_name_is_told_without_hashing_and_not_for_ever(
     assert hashed == [PASSWORD]
 
 
-async def test_PEOPLE_24_a_name_is_one_however_it_is_typed_and_hides_nothing(
+async def test_PEOPLE_19_a_name_is_one_however_it_is_typed_and_hides_nothing(
     served: Town, ada: httpx.AsyncClient
 ) -> None:
     token = (await invited(ada))["token"]

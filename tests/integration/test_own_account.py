@@ -18,7 +18,7 @@ from persistence.identifiers import new_id
 from tests.clients import hclient
 from tests.clients.eventually import eventually
 from tests.clients.yclient import YClient
-from tests.integration.people import PASSWORD, WRONG, Town, moment, town_at
+from tests.integration.people import PASSWORD, WRONG, Town, moment
 
 NEW = "a new horse battery"
 PAGE = {"X-Layercake": "page"}
@@ -27,19 +27,10 @@ PAGE = {"X-Layercake": "page"}
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def place(module_database_url: str) -> AsyncIterator[Town]:
-    """One server for all tests of the module."""
-    async with town_at(module_database_url) as place:
-        yield place
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def served(place: Town) -> Town:
+@pytest.fixture
+def served(adas_town: Town) -> Town:
     """The server, as if Ada alone had an account."""
-    await place.empty()
-    await place.add("Ada")
-    return place
+    return adas_town
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -290,3 +290,20 @@ async def test_web_19_refusals_are_said_where_they_happen(town: Town, visit: Vis
     await page.get_by_role("link", name=re.compile("^Members")).click()
     await page.get_by_label("Role of Olive Owner").select_option("member")
     await expect(page.get_by_role("alert")).to_contain_text("There must be one admin at least")
+
+
+async def test_web_16_who_was_reduced_while_the_server_was_away_is_told_when_it_is_back(
+    town: Town, visit: Visitor
+) -> None:
+    """WEB-16: nobody has to try an edit first."""
+    token, graph_id = await town.person("sid"), await town.graph("Siding")
+    sid = await visit(town.server, f"#/graphs/{graph_id}", token)
+    await sid.add_node("Buffer stop")
+    await expect(sid.saved).to_have_text("Saved")
+    access = f"/api/graphs/{graph_id}/access/{(await town.ask('GET', '/api/auth/me', token=token))['id']}"
+    await town.ask("PUT", access, {"role": "viewer"})
+    await town.server.kill()
+    await town.server.start()
+
+    await expect(sid.page.get_by_text("You can only view this graph now.")).to_be_visible()
+    await expect(sid.saved).to_have_text("View only")

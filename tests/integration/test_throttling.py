@@ -1,30 +1,19 @@
 """Guessing is slow, and keeps nobody out."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
 from auth.throttling import ACCOUNT, ACCOUNT_AND_PLACE, DEVICE, PLACE, Limit
-from tests.integration.people import ATTACKER, HOME, PASSWORD, WRONG, Town, town_at
+from tests.integration.people import ATTACKER, HOME, PASSWORD, WRONG, Town
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def place(module_database_url: str) -> AsyncIterator[Town]:
-    """One server for all tests of the module."""
-    async with town_at(module_database_url) as place:
-        yield place
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def served(place: Town) -> Town:
+@pytest.fixture
+def served(adas_town: Town) -> Town:
     """The server, as if Ada alone had an account."""
-    await place.empty()
-    await place.add("Ada")
-    return place
+    return adas_town
 
 
 async def fill(served: Town, limit: Limit, *counted: object) -> None:

@@ -137,6 +137,8 @@ export class LiveGraph {
 
   #synced(): void {
     this.#renewed = false;
+    // What changed while the connection was broken, nobody tells over the new one.
+    if (this.arrived.get() && this.#opening.access.by !== "open") void this.rights.ask();
     this.arrived.set(true);
     this.#note({ type: "synced" });
   }

@@ -45,6 +45,18 @@ describe("WEB-16: a change of rights is known in place", () => {
     expect(graph.raised).toBe(1);
   });
 
+  test("whoever is connected again asks at once, however lately it was tried", async () => {
+    const graph = new Graph();
+    const rights = graph.opened();
+    graph.role = new TypeError("the server is away");
+    await rights.look();
+    graph.role = "viewer";
+    await rights.look();
+    expect(rights.role.get()).toBe("member");
+    await rights.ask();
+    expect([rights.role.get(), rights.news.get()]).toEqual(["viewer", "reduced"]);
+  });
+
   test("what changes nothing for editing is no news, but counts", async () => {
     const graph = new Graph();
     const rights = graph.opened();

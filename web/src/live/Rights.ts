@@ -34,9 +34,13 @@ export class Rights {
     this.#change("viewer");
   }
 
-  /** Ask what is true now, unless that was asked a moment ago. Not getting an answer says nothing. */
+  /** Ask what is true now, unless that was asked a moment ago. */
   async look(): Promise<void> {
-    if (this.#around.now() - this.#lookedAt_ms < LOOK_INTERVAL_MS) return;
+    if (this.#around.now() - this.#lookedAt_ms >= LOOK_INTERVAL_MS) await this.ask();
+  }
+
+  /** Ask what is true now. Not getting an answer says nothing. */
+  async ask(): Promise<void> {
     this.#lookedAt_ms = this.#around.now();
     try {
       const role = await this.#around.look();
