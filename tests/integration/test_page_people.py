@@ -1,5 +1,6 @@
 """The page of a server with accounts, in real browsers."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
@@ -293,7 +294,7 @@ async def test_web_19_refusals_are_said_where_they_happen(town: Town, visit: Vis
 
 
 async def test_web_16_who_was_reduced_while_the_server_was_away_is_told_when_it_is_back(
-    town: Town, visit: Visitor
+    town: Town, visit: Visitor, session_loop: LoopThread
 ) -> None:
     """WEB-16: nobody has to try an edit first."""
     token, graph_id = await town.person("sid"), await town.graph("Siding")
@@ -302,8 +303,7 @@ async def test_web_16_who_was_reduced_while_the_server_was_away_is_told_when_it_
     await expect(sid.saved).to_have_text("Saved")
     access = f"/api/graphs/{graph_id}/access/{(await town.ask('GET', '/api/auth/me', token=token))['id']}"
     await town.ask("PUT", access, {"role": "viewer"})
-    await town.server.kill()
-    await town.server.start()
+    await asyncio.to_thread(session_loop.run, town.server.restart())
 
     await expect(sid.page.get_by_text("You can only view this graph now.")).to_be_visible()
     await expect(sid.saved).to_have_text("View only")
