@@ -303,7 +303,8 @@ async def test_web_16_who_was_reduced_while_the_server_was_away_is_told_when_it_
     await expect(sid.saved).to_have_text("Saved")
     access = f"/api/graphs/{graph_id}/access/{(await town.ask('GET', '/api/auth/me', token=token))['id']}"
     await town.ask("PUT", access, {"role": "viewer"})
-    await asyncio.to_thread(session_loop.run, town.server.restart())
+    await asyncio.to_thread(session_loop.run, town.server.kill())
+    await asyncio.to_thread(session_loop.run, town.server.start())
 
     await expect(sid.page.get_by_text("You can only view this graph now.")).to_be_visible()
     await expect(sid.saved).to_have_text("View only")
