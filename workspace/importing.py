@@ -20,7 +20,7 @@ from persistence.document import (
     build_updates,
     read_content,
 )
-from workspace.document_edits import edit_document
+from persistence.document_edits import edit_document
 from workspace.issues import Issues
 from workspace.merging import plan_merge
 from workspace.reading import read_files

@@ -7,27 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from persistence.document import GraphContent, Node
+from persistence.document_edits import Change
 from workspace.issues import Issues
 from workspace.reading import FilesRead
 from workspace.references import Ids, Outcome, Outcomes, check_ends, check_layers, check_parents, parent_of
-from workspace.statements import NOTHING, Entity, Statements, entity_after
+from workspace.statements import Entity, Statements, entity_after
 from workspace.tables import TableKind
-from workspace.values import same_value
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """An entity that is another afterwards: `before` is None if it is added, `after` if it is deleted."""
-
-    kind: TableKind
-    id: str
-    before: Entity | None
-    after: Entity | None
-
-    def fields(self) -> tuple[str, ...]:
-        """Return the fields that are not what they were, of an entity that stays."""
-        before, after = self.before, self.after
-        return tuple(name for name in NOTHING[self.kind] if not same_value(getattr(before, name), getattr(after, name)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +27,7 @@ class Merge:
         counts = {act: {kind.value: 0 for kind in TableKind} for act in ("added", "changed", "deleted")}
         for change in self.changes:
             act = "added" if change.before is None else "deleted" if change.after is None else "changed"
-            counts[act][change.kind.value] += 1
+            counts[act][change.root] += 1
         return counts | {"unchanged": dict(self.unchanged)}
 
 
@@ -116,9 +101,9 @@ class _Side:
 
     def changes(self) -> list[Change]:
         outcomes = self.said.all if self.said else ()
-        changes = [Change(self.kind, one.after.id, one.before, one.after) for one in outcomes]
+        changes = [Change(self.kind.value, one.after.id, one.before, one.after) for one in outcomes]
         changes = [change for change in changes if change.before is None or change.fields()]
-        changes += [Change(self.kind, id_, self.before[id_], None) for id_ in self.deleted]
+        changes += [Change(self.kind.value, id_, self.before[id_], None) for id_ in self.deleted]
         return sorted(changes, key=lambda change: change.id)
 
     def unchanged(self, changes: Sequence[Change]) -> int:

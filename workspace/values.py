@@ -38,17 +38,6 @@ def document_number(value: int | float) -> int | float:
     return float(value)
 
 
-def same_value(one: Any, other: Any) -> bool:
-    """Whether two values read alike: 1 is 1.0, but not true, and the order of an object's members means nothing."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same_value(value, other[name]) for name, value in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same_value, one, other))
-    return bool(one == other)
-
-
 def object_value(value: Any) -> dict[str, Any]:
     """Return an object as it is written; raises UnfitValueError if `value` is none."""
     if not isinstance(value, dict):

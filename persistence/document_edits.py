@@ -12,28 +12,59 @@ from typing import Any
 from pycrdt import Doc, Map, Text
 
 from persistence.document import (
+    ABSENT,
     DocumentUpdate,
+    Edge,
+    Layer,
+    Node,
     batches,
     fields_size_bytes,
     transact,
     write_entities,
     written_value,
 )
-from workspace.merging import Change
-from workspace.statements import NOTHING
+
+Entity = Node | Edge | Layer
 
 _DELETION_BYTES = 256
 """What the deletion of an entity takes, at most, but for texts that many clients typed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An entity of a root map that is another afterwards: `before` is None if it is added, `after` if it is deleted."""
+
+    root: str
+    id: str
+    before: Entity | None
+    after: Entity | None
+
+    def fields(self) -> tuple[str, ...]:
+        """Return the fields that are not what they were, of an entity that stays."""
+        before, after = self.before, self.after
+        names = ABSENT[type(after)]
+        return tuple(name for name in names if not same_value(getattr(before, name), getattr(after, name)))
+
+
+def same_value(one: Any, other: Any) -> bool:
+    """Whether two values read alike: 1 is 1.0, but not true, and the order of an object's members means nothing."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same_value(value, other[name]) for name, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same_value, one, other))
+    return bool(one == other)
+
+
 def edit_document(doc: Doc[Any], changes: Iterable[Change]) -> Iterator[DocumentUpdate]:
-    """Make `changes`, sorted by kind, in `doc` and yield the updates that make them anywhere.
+    """Make `changes`, sorted by root, in `doc` and yield the updates that make them anywhere.
 
     Each has at most MAX_UPDATE_BYTES, unless one entity is larger. What is in the place of an entity that comes, but is
     no map, is replaced.
     """
-    for kind, of_kind in groupby(changes, key=lambda change: change.kind):
-        yield from _edit_root(doc, doc.get(kind.value, type=Map), list(of_kind))
+    for root, of_root in groupby(changes, key=lambda change: change.root):
+        yield from _edit_root(doc, doc.get(root, type=Map), list(of_root))
 
 
 def _edit_root(doc: Doc[Any], root: Map[Any], changes: Sequence[Change]) -> Iterator[DocumentUpdate]:
@@ -54,7 +85,7 @@ class _Edit:
     def of(cls, change: Change) -> "_Edit":
         if change.after is None:
             return cls(change.id, {})
-        absent = NOTHING[change.kind]
+        absent = ABSENT[type(change.after)]
         values = {name: getattr(change.after, name) for name in change.fields()}
         fields = {name: None if value == absent[name] else written_value(value) for name, value in values.items()}
         return cls(change.id, fields)
