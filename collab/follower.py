@@ -100,20 +100,24 @@ class Follower:
         now = self._clock()
         return now - min(self._behind_since.values(), default=now)
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Follow until `stop` is set; the step under way is finished. A store that is away is waited for."""
+    async def run(self, stop: asyncio.Event, wake: asyncio.Event) -> None:
+        """Follow until `stop` is set; the step under way is finished. A store that is away is waited for.
+
+        `wake` has the log looked at, and `stop` heard, without waiting for the next time.
+        """
         while not stop.is_set():
             started = self._clock()
+            wake.clear()
             try:
                 await self.look()
                 has_more = await self.work(stop)
             except StoreUnavailableError as error:
                 _log.warning("following waits for the database", error=str(error))
                 self._failures.clear()  # it was not the graphs' fault: they need not wait once it answers
-                await _pause(stop, self._settings.retry_first_s)
+                await _pause(wake, self._settings.retry_first_s)
                 continue
             if not has_more:
-                await _pause(stop, started + self._settings.poll_s - self._clock())
+                await _pause(wake, started + self._settings.poll_s - self._clock())
 
     async def look(self) -> None:
         """Find out which graphs have something to do."""
@@ -268,7 +272,7 @@ class Follower:
         copy.rests_until = self._clock() + (self._clock() - started) * (1 / self._settings.compaction_share - 1)
 
 
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
+async def _pause(wake: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(max(seconds, 0)):
-            await stop.wait()
+            await wake.wait()

@@ -22,7 +22,7 @@ from collab.wire.frames import Outbound
 from collab.wire.state_vector import StateVector
 from collab.wire.update import MAX_PIECES, Shape, pieces, walk
 from persistence.ports import OperationLog, Refusal
-from persistence.records import NewEvent, Operation
+from persistence.records import Operation, Record
 
 _GOODBYES = {
     Refusal.GONE: (4404, "this graph was deleted"),
@@ -178,14 +178,14 @@ class Room:
         return True
 
     def record_server_edit(
-        self, operations: Sequence[Operation], event: NewEvent | None, then: Callable[[], None]
+        self, operations: Sequence[Operation], records: Sequence[Record], then: Callable[[], None]
     ) -> None:
         """Hand the server's own edit to the log, all or nothing; `then` is called once it is committed, or refused.
 
         It becomes part of the document afterwards, by `apply_committed`.
         """
         self.appended += len(operations)
-        self._log.append_together(operations, event, self)
+        self._log.append_together(operations, records, self)
         self._after_commit.add(self.appended, then)
 
     def apply_committed(self, update: bytes, now: float) -> None:

@@ -6,10 +6,11 @@ The other way round than a person's edit: nobody else holds it, so nobody may se
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -17,7 +18,7 @@ from collab.document import PoisonedDocumentError
 from collab.hub import SERVED_ELSEWHERE, Hub
 from collab.room import Room
 from collab.wire.errors import MalformedError
-from persistence.document import DocumentUpdate, ServerEdit
+from persistence.document import DocumentUpdate
 from persistence.errors import (
     GraphServedElsewhereError,
     InvalidValueError,
@@ -26,7 +27,8 @@ from persistence.errors import (
     StoreUnavailableError,
 )
 from persistence.ports import Refusal
-from persistence.records import Caller, NewEvent, Operation
+from persistence.records import Caller, NewEvent, Operation, Record, ServerEdit
+from persistence.replay_records import REPLAY_SESSION_ID
 
 SERVER_SESSION_ID = "server"
 """Stands where the session would be for operations that no connection brought."""
@@ -39,6 +41,13 @@ _RANDOM_TRIES = 20
 Build = Callable[[bytes, int], ServerEdit]
 
 
+class Replayed(NamedTuple):
+    """What a replay says of itself, and whether people edited the graph between its beginning and its commit."""
+
+    summary: Mapping[str, Any]
+    was_edited_meanwhile: bool
+
+
 @dataclass(slots=True)
 class ServerEdits:
     """The live editor of this node. One edit of a graph is made at a time.
@@ -46,12 +55,13 @@ class ServerEdits:
     `run(build, document, client_id)` calls `build` where it holds nobody up. `new_client_id` gives random
     numbers from 1 to MAX_SERVER_CLIENT_ID, so that an id whose edits were lost with a disk is hardly used again;
     a document in which nearly all of them are used has the lowest one that is not, however high.
-    `project_of(caller, graph_id)` tells where an event belongs.
+    `project_of(caller, graph_id)` tells where an event belongs. `store` stores records of an edit without updates.
     """
 
     hub: Hub
     run: Callable[[Build, bytes, int], Awaitable[ServerEdit]]
     project_of: Callable[[Caller, UUID], Awaitable[UUID]]
+    store: Callable[[Sequence[Record]], Awaitable[None]]
     new_client_id: Callable[[], int]
     timeout_s: float
     _turns: WeakValueDictionary[UUID, asyncio.Lock] = field(default_factory=WeakValueDictionary)
@@ -62,41 +72,64 @@ class ServerEdits:
         Raises StoreUnavailableError if all of that takes longer than `timeout_s`; what was handed to the log by
         then is committed and applied all the same. So it is if this is cancelled.
         """
+        async with self._turn(graph_id) as room:
+            edit = await self.run(build, self._document(room), self._unused_client_id(room))
+            await self._make(room, caller, edit, SERVER_SESSION_ID, event_type)
+        return edit.summary
+
+    async def replay(self, caller: Caller, graph_id: UUID, prepare: Callable[[], Awaitable[Build]]) -> Replayed:
+        """Make a graph what its base and its edits say (`replay.ports.LiveReplay`).
+
+        `prepare` is awaited once all that the document held at the beginning is committed: whatever edits it finds,
+        those are among them. What people do from then on is concurrent with the replay, and theirs wins a conflict.
+        Raises and ends as `edit` does.
+        """
+        async with self._turn(graph_id) as room:
+            document, position = self._document(room), room.appended
+            await _settled(room)
+            edit = await self.run(await prepare(), document, self._unused_client_id(room))
+            await self._make(room, caller, edit, REPLAY_SESSION_ID, None)
+            return Replayed(edit.summary, room.appended > position + len(edit.updates))
+
+    @asynccontextmanager
+    async def _turn(self, graph_id: UUID) -> AsyncIterator[Room]:
         turn = self._turns.setdefault(graph_id, asyncio.Lock())
         try:
             async with asyncio.timeout(self.timeout_s), turn:
                 room = await self.hub.open(graph_id)
                 self.hub.hold(room)
                 try:
-                    return await self._edit(room, caller, event_type, build)
+                    yield room
                 finally:
                     self.hub.let_go(room, asyncio.get_running_loop().time())
         except TimeoutError:
             raise StoreUnavailableError(f"the edit took longer than {self.timeout_s} s; it may follow") from None
 
-    async def _edit(self, room: Room, caller: Caller, event_type: str | None, build: Build) -> Mapping[str, Any]:
-        edit = await self.run(build, self._document(room), self._unused_client_id(room))
+    async def _make(
+        self, room: Room, caller: Caller, edit: ServerEdit, session_id: str, event_type: str | None
+    ) -> None:
+        records: list[Record] = [] if edit.record is None else [edit.record]
         if not edit.updates:
-            return edit.summary
-        event = None
+            if records:
+                await self.store(records)
+            return
         if event_type is not None:
             project_id = await self.project_of(caller, room.graph_id)
-            event = NewEvent(room.graph_id, event_type, edit.summary, caller.user_id, project_id)
+            records.append(NewEvent(room.graph_id, event_type, edit.summary, caller.user_id, project_id))
         if room.close_code is not None:
             raise _closed(room)
-        failure = await asyncio.shield(self._commit(room, caller.user_id, edit.updates, event))
+        now = datetime.now(UTC)
+        operations = [_operation(room.graph_id, caller.user_id, session_id, update, now) for update in edit.updates]
+        failure = await asyncio.shield(self._commit(room, operations, records))
         if failure is not None:
             raise failure
-        return edit.summary
 
     def _commit(
-        self, room: Room, user_id: UUID, updates: Sequence[DocumentUpdate], event: NewEvent | None
+        self, room: Room, operations: Sequence[Operation], records: Sequence[Record]
     ) -> asyncio.Future[StoreError | None]:
-        now = datetime.now(UTC)
-        operations = [_operation(room.graph_id, user_id, update, now) for update in updates]
-        ending = _Ending(self.hub, room, deque(update.data for update in updates))
+        ending = _Ending(self.hub, room, deque(operation.update for operation in operations))
         self.hub.hold(room)  # until it is applied, whoever still waits for that
-        room.record_server_edit(operations, event, ending.begin)
+        room.record_server_edit(operations, records, ending.begin)
         return ending.done
 
     def _document(self, room: Room) -> bytes:
@@ -159,13 +192,20 @@ def _closed(room: Room) -> StoreError:
     return StoreUnavailableError("the graph is being loaded again")
 
 
-def _operation(graph_id: UUID, user_id: UUID, update: DocumentUpdate, now: datetime) -> Operation:
+async def _settled(room: Room) -> None:
+    """Wait until everything the room took in so far is committed, or refused."""
+    settled = asyncio.Event()
+    room.when_settled(settled.set)
+    await settled.wait()
+
+
+def _operation(graph_id: UUID, user_id: UUID, session_id: str, update: DocumentUpdate, now: datetime) -> Operation:
     return Operation(
         graph_id=graph_id,
         update=update.data,
         vector_clock=update.vector_clock,
         user_id=user_id,
-        session_id=SERVER_SESSION_ID,
+        session_id=session_id,
         client_id=str(update.client_id),
         created_at=now,
         applied_at=now,

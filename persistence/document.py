@@ -91,18 +91,6 @@ class DocumentUpdate:
     entities: int
 
 
-@dataclass(frozen=True, slots=True)
-class ServerEdit:
-    """A change that the server makes for somebody.
-
-    `updates` are in order, each at most MAX_UPDATE_BYTES unless one entity is larger; none means that there is
-    nothing to change. `summary`, a JSON object, goes into the event that tells of it, and back to whoever asked.
-    """
-
-    updates: tuple[DocumentUpdate, ...]
-    summary: Mapping[str, Any]
-
-
 ABSENT: Mapping[type, Mapping[str, Any]] = {
     entity: {one.name: {} if one.name == "properties" else one.default for one in fields(entity) if one.name != "id"}
     for entity in (Node, Edge, Layer)

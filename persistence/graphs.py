@@ -11,6 +11,7 @@ from persistence.errors import NotFoundError
 from persistence.events import append_event, retitle_events
 from persistence.identifiers import new_id
 from persistence.records import Caller, Graph, GraphType, NewEvent, Origin, Retitle
+from persistence.replay_records import REPLAY_SESSION_ID, GraphBase
 
 IMPORT_SESSION_ID = "import"
 """Stands where the session would be for operations that no connection brought."""
@@ -34,6 +35,11 @@ class Graphs:
         VALUES ($1, $2, $3, $4, $5, $6, now(), now())
     """
 
+    INSERT_BASE = """
+        INSERT INTO graph_bases (graph_id, content, dag_state_hash, data_digest, plan_node_id)
+        VALUES ($1, $2, $3, $4, $5)
+    """
+
     async def create(
         self,
         caller: Caller,
@@ -50,8 +56,9 @@ class Graphs:
         that is gone.
         """
         graph_id = new_id()
+        session_id = IMPORT_SESSION_ID if origin.base is None else REPLAY_SESSION_ID
         operations = [
-            (graph_id, update.data, update.vector_clock, caller.user_id, IMPORT_SESSION_ID, str(update.client_id))
+            (graph_id, update.data, update.vector_clock, caller.user_id, session_id, str(update.client_id))
             for update in updates
         ]
         async with self._database.request(caller, graph_id) as connection:
@@ -61,6 +68,8 @@ class Graphs:
             if row is None:
                 raise NotFoundError("project", project_id)
             await connection.executemany(self.INSERT_OPERATION, operations)
+            if origin.base is not None:
+                await connection.execute(self.INSERT_BASE, graph_id, *_base_row(origin.base))
             payload = {"name": name, "description": description, "graph_type": graph_type, **origin.details}
             await append_event(connection, NewEvent(graph_id, origin.event_type, payload, caller.user_id, project_id))
         return _graph(row)
@@ -158,6 +167,10 @@ class Graphs:
         async with self._database.request(caller) as connection:
             role: str | None = await connection.fetchval(self.ROLE, graph_id)
         return role
+
+
+def _base_row(base: GraphBase) -> tuple[object, ...]:
+    return base.content, base.dag_state_hash, base.data_digest, base.plan_node_id
 
 
 def _found(row: asyncpg.Record | None, graph_id: UUID) -> Graph:

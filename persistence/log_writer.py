@@ -21,7 +21,7 @@ from persistence.leases import Leases
 from persistence.log_connection import LogConnection
 from persistence.operations import flush_exists, graphs_that_exist, write_flush
 from persistence.ports import CommitListener, Refusal
-from persistence.records import NewEvent, Operation
+from persistence.records import Operation, Record
 
 _log = structlog.get_logger("layercake.log")
 
@@ -57,7 +57,7 @@ class LogSettings(NamedTuple):
 
 class _Entry(NamedTuple):
     operations: Sequence[Operation]
-    event: NewEvent | None
+    records: Sequence[Record]
     listener: CommitListener
     taken_at: float
     """Seconds of the loop's clock, which does not jump."""
@@ -99,13 +99,13 @@ class LogWriter:
 
     def append(self, operation: Operation, listener: CommitListener) -> None:
         """Take `operation` for the next flush; `listener` hears of its commit, in order."""
-        self.append_together((operation,), None, listener)
+        self.append_together((operation,), (), listener)
 
     def append_together(
-        self, operations: Sequence[Operation], event: NewEvent | None, listener: CommitListener
+        self, operations: Sequence[Operation], records: Sequence[Record], listener: CommitListener
     ) -> None:
-        """Take `operations` of one graph, at least one, to be stored in one transaction with `event`, or not at all."""
-        entry = _Entry(operations, event, listener, asyncio.get_running_loop().time())
+        """Take `operations` of one graph, at least one, to be stored with `records` in one transaction, or none."""
+        entry = _Entry(operations, records, listener, asyncio.get_running_loop().time())
         self._queue.append(entry)
         self._bytes += entry.size_bytes
         self._wake.set()
@@ -255,7 +255,7 @@ class LogWriter:
             connection,
             flush_id,
             [operation for entry in entries for operation in entry.operations],
-            [entry.event for entry in entries if entry.event is not None],
+            [record for entry in entries for record in entry.records],
             forget_old=self.statistics.flushes % self._settings.flushes_between_cleanups == 0,
             timeout_s=self._settings.statement_timeout_s + size_bytes / self._settings.store_bytes_per_s,
         )

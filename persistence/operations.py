@@ -12,11 +12,11 @@ import asyncpg
 
 from persistence.database import Database
 from persistence.errors import NotFoundError
-from persistence.events import append_event
 from persistence.locks import LockKind, graph_lock
 from persistence.ports import DocumentChunk
 from persistence.quarantine import Quarantine
-from persistence.records import NewEvent, Operation
+from persistence.record_rows import write_records
+from persistence.records import Operation, Record
 
 BEGIN_FLUSH = """
     WITH flush AS (INSERT INTO crdt_flushes (flush_id) VALUES ($1))
@@ -78,12 +78,12 @@ async def write_flush(
     connection: asyncpg.Connection,
     flush_id: UUID,
     operations: Sequence[Operation],
-    events: Sequence[NewEvent],
+    records: Sequence[Record],
     *,
     forget_old: bool,
     timeout_s: float,
 ) -> None:
-    """Store `operations` and `events` in their order and commit, all or none.
+    """Store `operations` and `records` in their order and commit, all or none.
 
     A second call with the same `flush_id` waits for the first and raises
     UniqueViolationError if that one was committed, so nothing is stored twice.
@@ -95,8 +95,7 @@ async def write_flush(
         for operation in operations:
             if operation.settles:
                 await connection.execute(MARK_APPLIED, operation.graph_id, operation.settles, timeout=timeout_s)
-        for event in sorted(events, key=lambda event: event.stream_id):  # the same order of locks for everybody
-            await append_event(connection, event)
+        await write_records(connection, records)
         if forget_old:
             await connection.execute(FORGET_OLD_FLUSHES, timeout=timeout_s)
 

@@ -9,7 +9,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from persistence.document import Edge, Layer, Node
-from persistence.records import NewEvent, Operation
+from persistence.records import Operation, Record
 
 _Entity = TypeVar("_Entity", Node, Edge, Layer)
 
@@ -42,9 +42,9 @@ class OperationLog(Protocol):
         """Take `operation` for the next flush; `listener` hears of its commit, in order."""
 
     def append_together(
-        self, operations: Sequence[Operation], event: NewEvent | None, listener: CommitListener
+        self, operations: Sequence[Operation], records: Sequence[Record], listener: CommitListener
     ) -> None:
-        """Take `operations` of one graph, at least one, to be stored in one transaction with `event`, or not at all."""
+        """Take `operations` of one graph, at least one, to be stored with `records` in one transaction, or none."""
 
     @property
     def is_full(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from persistence.document import DocumentUpdate
+from persistence.replay_records import GraphBase, PlanRecord, ReplayRecord
 
 SYSTEM_USER_ID = UUID("00000000-0000-7000-8000-000000000001")
 """Owns what no person did."""
@@ -89,12 +90,13 @@ class Origin:
     """Where a new graph comes from.
 
     `event_type` is that of its first event, which carries `details` beside the row's own values;
-    `parent_graph_id` is the graph that it is a copy of.
+    `parent_graph_id` is the graph that it is a copy of. With a `base` its first updates are what that says: no edits.
     """
 
     event_type: str = "graph.created"
     details: Mapping[str, Any] = field(default_factory=dict)
     parent_graph_id: UUID | None = None
+    base: GraphBase | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,24 @@ class NewEvent:
     payload: Mapping[str, Any]
     user_id: UUID
     project_id: UUID | None
+
+
+Record = NewEvent | ReplayRecord | PlanRecord
+"""What is stored in one transaction with operations that the server makes itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEdit:
+    """A change that the server makes for somebody.
+
+    `updates` are in order, each at most MAX_UPDATE_BYTES unless one entity is larger; none means that there is
+    nothing to change. `summary`, a JSON object, goes into the event that tells of it, and back to whoever asked.
+    `record` is stored with the updates, and also if there are none.
+    """
+
+    updates: tuple[DocumentUpdate, ...]
+    summary: Mapping[str, Any]
+    record: ReplayRecord | PlanRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,3 +76,15 @@ class ManualEdit:
     deactivation_reason: str | None
     created_by: UUID
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRecord:
+    """What a project's plan becomes, on its way into the store with the operations that make its live document so.
+
+    `plan_dag` is the plan as JSON in bytes.
+    """
+
+    project_id: UUID
+    plan_dag: bytes
+    plan_dag_version: str

@@ -1,7 +1,8 @@
 """What keeps the tables and compacted states up to date, in a process of its own: it reads whole documents.
 
 `python -m server.maintenance` works until its standard input ends, which it does when the process that started it
-ends, however. Every second it writes a line of JSON (`Report`) to standard output.
+ends, however. A line there says that somebody waits for the tables. Every second it writes a line of JSON (`Report`)
+to standard output.
 """
 
 import asyncio
@@ -72,6 +73,7 @@ class Maintenance:
         self._events = Events(database)
         self._audit = AuditLog(database)
         self._projection = Projection(database)
+        self.wake = asyncio.Event()
         self._follower = Follower(self._projection, asyncio.get_running_loop().time, follower_settings(settings))
         self._pruned = 0
 
@@ -82,7 +84,7 @@ class Maintenance:
                 parts.create_task(self._report(stop)),
                 parts.create_task(self._hourly()),
             )
-            await self._follower.run(stop)
+            await self._follower.run(stop, self.wake)
             for task in others:
                 task.cancel()
         await self._projection.close()
@@ -123,19 +125,22 @@ async def _work(settings: Settings, reports: BinaryIO) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     database = await Database.open(settings.database_url, pool_size=_POOL_SIZE, timeout_s=settings.database_timeout_s)
     async with asyncio.TaskGroup() as parts:
-        parent = parts.create_task(_watch_input(stop))
+        maintenance = Maintenance(settings, database, reports)
+        parent = parts.create_task(_watch_input(stop, maintenance.wake))
         try:
-            await Maintenance(settings, database, reports).run(stop)
+            await maintenance.run(stop)
         finally:
             parent.cancel()
             await database.close(timeout_s=_CLOSE_S)
 
 
-async def _watch_input(stop: asyncio.Event) -> None:
+async def _watch_input(stop: asyncio.Event, wake: asyncio.Event) -> None:
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    await reader.read()
+    while await reader.readline():
+        wake.set()
     stop.set()
+    wake.set()
 
 
 def _own_output() -> BinaryIO:

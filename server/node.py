@@ -15,6 +15,7 @@ from persistence.graphs import Graphs
 from persistence.identifiers import new_id
 from persistence.log_writer import LogSettings, LogWriter
 from persistence.operations import StoredDocuments
+from persistence.record_rows import Records
 from persistence.records import Caller
 from server.documents import Documents
 from server.settings import Settings
@@ -37,7 +38,7 @@ def build_node(settings: Settings, database: Database, workers: Workers) -> Node
     documents = StoredDocuments(database)
     log = LogWriter(database, new_id, _log_settings(settings))
     hub = Hub(documents, log, log.leases, _hub_settings(settings), workers.run)
-    edits = _server_edits(settings, hub, Graphs(database), workers)
+    edits = _server_edits(settings, hub, database, workers)
     return Node(log, hub, edits, Documents(hub, documents, workers), workers)
 
 
@@ -54,7 +55,9 @@ async def running_node(settings: Settings, database: Database, workers: Workers)
         await node.hub.close()
 
 
-def _server_edits(settings: Settings, hub: Hub, graphs: Graphs, workers: Workers) -> ServerEdits:
+def _server_edits(settings: Settings, hub: Hub, database: Database, workers: Workers) -> ServerEdits:
+    graphs = Graphs(database)
+
     async def project_of(caller: Caller, graph_id: UUID) -> UUID:
         return (await graphs.read(caller, graph_id)).project_id
 
@@ -62,6 +65,7 @@ def _server_edits(settings: Settings, hub: Hub, graphs: Graphs, workers: Workers
         hub,
         run=workers.run,
         project_of=project_of,
+        store=Records(database).write,
         new_client_id=lambda: secrets.randbelow(MAX_SERVER_CLIENT_ID) + 1,
         timeout_s=settings.edit_timeout_s,
     )

@@ -55,6 +55,11 @@ class MaintenanceProcess:
         """Return a counter of `Report`, since the server started."""
         return self._before[counter] + int(getattr(self._report, counter))
 
+    def wake(self) -> None:
+        """Have the log looked at now: somebody waits for what is made of it."""
+        if self._is_up and self._process is not None and self._process.stdin is not None:
+            self._process.stdin.write(b"\n")
+
     async def run(self) -> None:
         """Keep the process running until `stop`; cancelled, it is killed."""
         wait_s = _RESTART_FIRST_S

@@ -1,16 +1,18 @@
 """Copies of graphs: the whole document, and in it what makes its entities known as those of the source."""
 
+import hashlib
 from collections.abc import Iterator
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
 from pycrdt import Doc, Map
 
 from auth.policy import Action, Principal
-from persistence.document import DocumentUpdate, clocks, effective_lineage, transact
+from persistence.document import DocumentUpdate, clocks, effective_lineage, read_content, transact
 from persistence.records import Graph, Origin
+from persistence.replay_records import GraphBase
 from workspace.catalogue import Catalogue
 from workspace.meta import write_fields
 from workspace.ports import GraphStore, WholeDocument, Worker
@@ -44,11 +46,34 @@ class Copies:
         await self._catalogue.authorise_project(principal, target_id, Action.EDIT)
         name = name or source.name[: MAX_NAME_CHARACTERS - len(_SUFFIX)] + _SUFFIX
         document = await self._document(graph_id)
-        updates = await self._worker.run(copied_updates, document, graph_id, name)
-        origin = Origin("graph.copied", {"parent_graph_id": str(graph_id)}, parent_graph_id=graph_id)
+        copied = await self._worker.run(copy_document, document, graph_id, name)
+        base = None if source.graph_type == "plan" else copied.base
+        origin = Origin("graph.copied", {"parent_graph_id": str(graph_id)}, parent_graph_id=graph_id, base=base)
         return await self._graphs.create(
-            principal.caller, target_id, name, source.graph_type, source.description, updates, origin
+            principal.caller, target_id, name, source.graph_type, source.description, copied.updates, origin
         )
+
+
+class Copied(NamedTuple):
+    """The updates that make the document of a copy, and the graph in it: what its edits are edits of."""
+
+    updates: tuple[DocumentUpdate, ...]
+    base: GraphBase
+
+
+def copy_document(document: bytes, source_id: UUID, name: str | None) -> Copied:
+    """Make a copy of a document (`copied_updates`), and the base of its graph. Pure."""
+    updates = copied_updates(document, source_id, name)
+    doc: Doc[Any] = Doc()
+    for update in updates:
+        doc.apply_update(update.data)
+    content = orjson.dumps(read_content(doc, source_id))
+    return Copied(updates, GraphBase(content, digest(str(source_id).encode()), digest(content)))
+
+
+def digest(data: bytes) -> str:
+    """Return the SHA-256 of `data` as 64 hex digits."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def copied_updates(document: bytes, source_id: UUID, name: str | None) -> tuple[DocumentUpdate, ...]:

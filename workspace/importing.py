@@ -16,11 +16,11 @@ from persistence.document import (
     GraphContent,
     Layer,
     Node,
-    ServerEdit,
     build_updates,
     read_content,
 )
 from persistence.document_edits import edit_document
+from persistence.records import ServerEdit
 from workspace.issues import Issues
 from workspace.merging import plan_merge
 from workspace.reading import read_files

@@ -4,7 +4,8 @@ from typing import Any
 
 from pycrdt import Doc, Map
 
-from persistence.document import DocumentUpdate, ServerEdit, transact
+from persistence.document import DocumentUpdate, transact
+from persistence.records import ServerEdit
 
 
 def write_meta(document: bytes, client_id: int, name: str, description: str | None) -> ServerEdit:

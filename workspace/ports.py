@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
-from persistence.document import DocumentUpdate, ServerEdit
+from persistence.document import DocumentUpdate
 from persistence.records import (
     BinnedGraph,
     BinnedProject,
@@ -16,6 +16,7 @@ from persistence.records import (
     Project,
     QuarantinedOperation,
     Retitle,
+    ServerEdit,
 )
 
 T = TypeVar("T")

@@ -185,7 +185,7 @@ async def test_a_follower_waits_for_a_database_that_is_away(database: Database, 
     """FOLLOW-7."""
     follower = Follower(projection, asyncio.get_running_loop().time, FollowerSettings(poll_s=0.01))
     stop = asyncio.Event()
-    running = asyncio.create_task(follower.run(stop))
+    running = asyncio.create_task(follower.run(stop, asyncio.Event()))
     await database.close()
     with pytest.raises(StoreUnavailableError):
         await follower.look()

@@ -278,7 +278,7 @@ async def test_LOG_11_what_is_appended_together_is_stored_together_with_its_even
     event = NewEvent(graph_id, "graph.edited", {"added": 3}, ANONYMOUS_USER_ID, None)
     settings = LogSettings(flush_operations=2, flush_bytes=10)
     async with writing(database, graph_id, settings=settings) as log:
-        log.append_together([operation(graph_id, b"%d" % number * 20) for number in range(5)], event, listener)
+        log.append_together([operation(graph_id, b"%d" % number * 20) for number in range(5)], [event], listener)
         log.append(operation(graph_id, b"after"), listener)
         await listener.reaches(6)
         assert log.statistics.flushes == 2
@@ -299,7 +299,7 @@ async def test_LOG_12_what_the_database_never_takes_is_refused_and_holds_up_nobo
     surrogate = NewEvent(bad_id, "graph.edited", {"left_out": ["\udc80"]}, ANONYMOUS_USER_ID, None)
     async with writing(database, bad_id, good_id) as log:
         for event in (nul, surrogate):
-            log.append_together([operation(bad_id)], event, bad)
+            log.append_together([operation(bad_id)], [event], bad)
             log.append(operation(good_id), good)
             await good.reaches(good.count + 1)
         await bad.reaches(2)
@@ -313,6 +313,6 @@ async def test_LOG_3_a_large_flush_has_the_time_that_a_slow_store_takes(database
     graph_id, listener = await new_graph(database), Listener()
     settings = LogSettings(statement_timeout_s=0.3, store_bytes_per_s=500_000)
     async with writing(database, graph_id, settings=settings) as log:
-        log.append_together([operation(graph_id, b"x" * 1_000_000) for _ in range(40)], None, listener)
+        log.append_together([operation(graph_id, b"x" * 1_000_000) for _ in range(40)], [], listener)
         await listener.reaches(40)
         assert log.statistics.retries == 0

@@ -19,7 +19,7 @@ from collab.wire import sync
 from collab.wire.frames import Outbound
 from persistence.errors import GraphServedElsewhereError
 from persistence.ports import CommitListener
-from persistence.records import NewEvent, Operation
+from persistence.records import Operation, Record
 
 GRAPH = UUID(int=1)
 USER = UUID(int=2)
@@ -33,16 +33,16 @@ class HeldLog:
     def __init__(self) -> None:
         self.held: deque[tuple[Operation, CommitListener]] = deque()
         self.stored: list[Operation] = []
-        self.events: list[NewEvent] = []
+        self.records: list[Record] = []
         self.is_full = False
 
     def append(self, operation: Operation, listener: CommitListener) -> None:
         self.held.append((operation, listener))
 
     def append_together(
-        self, operations: Sequence[Operation], event: NewEvent | None, listener: CommitListener
+        self, operations: Sequence[Operation], records: Sequence[Record], listener: CommitListener
     ) -> None:
-        self.events += [] if event is None else [event]
+        self.records += records
         for operation in operations:
             self.append(operation, listener)
 

@@ -101,7 +101,7 @@ async def test_QUAR_8_a_server_edit_committed_meanwhile_reaches_everybody(monkey
     scene.store.answer.clear()
     scene.author.push(bad)
     await asyncio.sleep(0.01)
-    scene.room.record_server_edit([operation], None, lambda: scene.room.apply_committed(updates[0], 0.0))
+    scene.room.record_server_edit([operation], [], lambda: scene.room.apply_committed(updates[0], 0.0))
     scene.log.commit()
     scene.store.answer.set()
     await scene.calm()

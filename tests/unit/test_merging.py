@@ -11,7 +11,8 @@ import pytest
 from documents import recorded
 from pycrdt import Decoder, Doc, Map, Text
 
-from persistence.document import MAX_UPDATE_BYTES, Edge, GraphContent, Layer, Node, ServerEdit, build_updates
+from persistence.document import MAX_UPDATE_BYTES, Edge, GraphContent, Layer, Node, build_updates
+from persistence.records import ServerEdit
 from workspace.importing import merge_files
 from workspace.issues import TableErrors
 from workspace.tables import TableFile, TableKind

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,10 +15,10 @@ from collab.hub import Hub
 from collab.server_edits import Build, ServerEdits
 from collab.wire.errors import MalformedError
 from collab.wire.update import Shape
-from persistence.document import DocumentUpdate, ServerEdit
+from persistence.document import DocumentUpdate
 from persistence.errors import GraphServedElsewhereError, InvalidValueError, NotFoundError, StoreUnavailableError
 from persistence.ports import DocumentChunk, Refusal
-from persistence.records import Caller
+from persistence.records import Caller, Record, ServerEdit
 from tests.clients.eventually import eventually
 from tests.unit.rooms import GRAPH, USER, Client, Clock, HeldLog, OneNode
 from tests.unit.test_hub import SlowStore
@@ -51,13 +51,18 @@ class Node:
         self.log, self.leases = HeldLog(), OneNode()
         self.hub = Hub(self.store, self.log, self.leases)
         self.client_ids: Iterator[int] = iter([7, 7, 8, 9])
-        self.edits = ServerEdits(self.hub, self._run, self._project_of, lambda: next(self.client_ids), timeout_s=WAIT_S)
+        self.edits = ServerEdits(
+            self.hub, self._run, self._project_of, self._store, lambda: next(self.client_ids), WAIT_S
+        )
         self.built: list[int] = []
 
     async def _run(self, build: Build, document: bytes, client_id: int) -> ServerEdit:
         await asyncio.sleep(0)
         self.built.append(client_id)
         return build(document, client_id)
+
+    async def _store(self, records: Sequence[Record]) -> None:
+        self.log.records += records
 
     async def _project_of(self, caller: Caller, graph_id: UUID) -> UUID:
         assert (caller, graph_id) == (Caller(USER), GRAPH)
@@ -100,7 +105,7 @@ async def test_EDIT_1_nobody_sees_it_before_it_is_committed_and_everybody_after(
         node.log.commit()
         client.read()
         assert values(client.doc) == {"a": "server", "b": "server"}
-    (event,) = node.log.events
+    (event,) = node.log.records
     assert (event.stream_id, event.event_type, event.payload) == (GRAPH, "graph.edited", {"set": 2})
     assert (event.user_id, event.project_id) == (USER, PROJECT)
 
@@ -108,7 +113,7 @@ async def test_EDIT_1_nobody_sees_it_before_it_is_committed_and_everybody_after(
 async def test_EDIT_1_one_that_changes_nothing_is_not_stored() -> None:
     node = Node()
     assert await node.edit() == {"set": 0}
-    assert (list(node.log.held), node.log.events) == ([], [])
+    assert (list(node.log.held), node.log.records) == ([], [])
 
 
 async def test_EDIT_2_in_a_true_conflict_the_persons_edit_wins() -> None:
