@@ -13,6 +13,8 @@ from uuid import UUID, uuid5
 import orjson
 from pycrdt import Decoder, Doc, Map, Text, TransactionEvent
 
+from persistence.replay_records import ReplayRecord
+
 MAX_UPDATE_BYTES = 64 * 1024
 """No update made here is larger, as long as no single entity is."""
 
@@ -97,10 +99,12 @@ class ServerEdit:
 
     `updates` are in order, each at most MAX_UPDATE_BYTES unless one entity is larger; none means that there is
     nothing to change. `summary`, a JSON object, goes into the event that tells of it, and back to whoever asked.
+    `record` is stored with them, if they make a replay.
     """
 
     updates: tuple[DocumentUpdate, ...]
     summary: Mapping[str, Any]
+    record: ReplayRecord | None = None
 
 
 ABSENT: Mapping[type, Mapping[str, Any]] = {
