@@ -4,8 +4,9 @@ Pure. Positions, texts and what nobody here knows of an entity belong to the doc
 kept whole when they go, and come back with what comes back.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -29,6 +30,13 @@ Fields = Mapping[str, Any]
 
 _MAX_DEPTH = 64
 """How deep lists and objects may lie in each other where live editing takes them (WIRE-3)."""
+
+_EDITED: Mapping[str, frozenset[str]] = {ROOTS[kind]: frozenset(names) for kind, names in EDITED_FIELDS.items()}
+
+_PLAIN: Mapping[str, Callable[[Entity], Any]] = {
+    kind: attrgetter(*(name for name in names if name != "properties")) for kind, names in EDITED_FIELDS.items()
+}
+"""The edited fields whose values are alike when Python says so; a true and a 1 in properties are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +113,13 @@ class _Side:
 
 
 def _edited(kind: str, before: Mapping[str, Entity], after: Mapping[str, Entity]) -> Iterator[Change]:
-    fields = EDITED_FIELDS[kind]
+    plain = _PLAIN[kind]
     for id_, wanted in after.items():
-        if (present := before.get(id_)) is not None:
-            pairs = ((name, getattr(wanted, name)) for name in fields)
-            others = {name: value for name, value in pairs if not same_value(getattr(present, name), value)}
-            if others:
-                yield Change(ROOTS[kind], id_, present, replace(present, **others))
+        present = before.get(id_)
+        if present is None or (plain(present) == plain(wanted) and same_value(present.properties, wanted.properties)):
+            continue
+        values = {name: getattr(wanted, name) for name in EDITED_FIELDS[kind]}
+        yield Change(ROOTS[kind], id_, present, replace(present, **values))
 
 
 def _coming(change: Change, restored: Mapping[tuple[str, str], Fields], graph_id: UUID) -> Change:
@@ -156,6 +164,3 @@ def _kept_whole(doc: Doc[Any], goes: Sequence[Change]) -> Iterator[Removed]:
             fields = orjson.loads(str(doc.get(change.root, type=Map)[change.id]))
             if fields.keys() - _EDITED[change.root]:
                 yield Removed(change.root, change.id, fields)
-
-
-_EDITED = {ROOTS[kind]: frozenset(names) for kind, names in EDITED_FIELDS.items()}

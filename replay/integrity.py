@@ -150,3 +150,13 @@ def _cycles(parents: Mapping[str, str | None]) -> Iterator[list[str]]:
             node = parents[node]
         if node is not None and walked.get(node) == start:
             yield path[path.index(node) :]
+
+
+def contains_itself(node_id: str, state: GraphState) -> bool:
+    """Whether a node would belong to itself, at whatever distance."""
+    passed: set[str] = set()
+    node = state.nodes.get(node_id)
+    while node is not None and node.belongs_to is not None and node.belongs_to not in passed:
+        passed.add(node.belongs_to)
+        node = state.nodes.get(node.belongs_to)
+    return node_id in passed
