@@ -111,8 +111,8 @@ def post_operation(operation: EditOperation, graph_id: UUID, document: bytes, cl
     doc: Doc[Any] = Doc(client_id=client_id)
     doc.apply_update(document)
     state = GraphState.of(read_content(doc, graph_id))
-    operation = _completed(operation, state.get(ROOTS[operation.kind], operation.entity_id), graph_id)
-    verdict = judge(operation, state)
+    present = state.get(ROOTS[operation.kind], operation.entity_id)
+    verdict = judge(_completed(operation, present, graph_id), state)
     if verdict.reason is Reason.ALREADY_APPLIED:
         return ServerEdit((), _summary(operation, verdict))
     if verdict.reason is not Reason.APPLIED:
