@@ -123,7 +123,7 @@ def _record(request: RebuildRequest, replayed: Replayed, made: Difference) -> Re
         triggered_by=request.triggered_by,
         through=request.through,
         outcomes=orjson.dumps(_outcomes(replayed)),
-        removed=orjson.dumps(made.removed),
+        removed=orjson.dumps(made.removed, option=orjson.OPT_SORT_KEYS),
         rebased=orjson.dumps(rebased),
         deactivated=replayed.deactivated,
     )
