@@ -135,8 +135,10 @@ class _Pass:
 
     def _apply(self, position: int, edit: NumberedEdit, verdict: Verdict) -> None:
         changes = effects(edit.operation, self.state)
-        if edit.operation.act is not Act.DELETE:  # what moves up for a deletion closes no circle
+        if edit.operation.act is not Act.DELETE:
             self.written.note(position, changes)
+        elif edit.operation.kind == "node":
+            self.written.pass_on(edit.operation.entity_id, changes)
         self.state.apply(changes)
         if verdict.missing_layer is not None:
             self._without_layer.append((edit, verdict.missing_layer))

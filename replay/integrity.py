@@ -6,7 +6,7 @@ of the entities concerned, the latest is to blame; without it, the one before; a
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from persistence.document import Edge, Node
 from persistence.document_edits import Change, Entity
@@ -37,6 +37,13 @@ class Written:
             if change.after is not None and _links(change.before) != (links := _links(change.after)) and links:
                 self.edits.add(edit)
                 self._of[change.root, change.id].append((edit, change.before))
+
+    def pass_on(self, gone: str, changes: Iterable[Change]) -> None:
+        """Remember that what belonged to the node `gone` belongs now to where its own latest edit put that."""
+        edit = self.latest("nodes", gone)
+        for change in changes:
+            if edit >= 0 and isinstance(change.after, Node) and isinstance(change.before, Node):
+                self._of[change.root, change.id].append((edit, replace(change.before, belongs_to=None)))
 
     def latest(self, root: str, id_: str) -> int:
         """Return the latest edit that wrote an entity's ends or parent, -1 if none is left."""

@@ -29,7 +29,7 @@ SEEDS = [pytest.param(seed, id=f"again-{seed}") for seed in FAILED_BEFORE] + [
 ]
 GRAPH_ID = UUID(int=7)
 SERVER, PERSON, OTHER = 5, 2_000_000, 3_000_000
-IDS = {"node": "abcdefgh", "edge": "pqrstu", "layer": "xyz"}
+IDS = {"node": "abcdef", "edge": "pqrstuvw", "layer": "xyz"}
 FAILURES = {Reason.CONTAINMENT_CYCLE, Reason.EDGE_END_LOST, Reason.PARENT_LOST}
 POLICIES: tuple[ConflictPolicy, ...] = ("mine", "theirs", "ask")
 
@@ -110,7 +110,7 @@ class Chance:
     def edits(self, base: GraphContent) -> list[NumberedEdit]:
         """Return edits as they are captured, each with the signature of the graph just before it."""
         state, edits = GraphState.of(base), []
-        for number in range(self.random.randrange(20)):
+        for number in range(self.random.randrange(25)):
             if operation := self.operation(state):
                 edits.append(NumberedEdit(UUID(int=number), number, operation, signature(operation, state)))
                 state.apply(effects(operation, state))
@@ -278,6 +278,7 @@ def test_REPLAY_1_to_10_a_replay_is_what_the_rules_say_and_leaves_a_graph_in_ord
     assert {one: reason.value for one, reason in reasons.items() if one not in failed} == expected
     assert [one.edit_id for one in result.outcomes] == [edit.id for edit in edits]
     assert list(wrong_with(graph)) == []
+    assert {one.reason for one in result.warnings} <= {Reason.LAYER_MISSING}
     assert bool(failed) == bool(list(wrong_with(the_long_way(upstream, edits, policy, set())[0])))
     assert replay(upstream, edits, policy) == result
 

@@ -202,6 +202,17 @@ def test_REPLAY_8_one_circle_may_hide_another() -> None:
     assert result.content == chain
 
 
+@pytest.mark.parametrize(("parent", "reason"), [("nowhere", "parent_lost"), ("d", "containment_cycle")])
+def test_REPLAY_8_a_deletion_does_not_hide_who_is_to_blame(parent: str, reason: str) -> None:
+    """REPLAY-8: what moved up is where an edit of the node that went put it."""
+    base = replace(BASE, nodes=(*BASE.nodes[:3], Node("d", "D", belongs_to="c")))
+    operations = (update("node", "a", belongs_to=(None, parent)), delete(Node("a", "A", belongs_to=parent)))
+    result = replayed(*operations, base=base)
+
+    assert reasons(result) == [reason, "entity_changed"]
+    assert [(one.id, one.belongs_to) for one in result.content.nodes] == [("b", None), ("c", "b"), ("d", "c")]
+
+
 def test_REPLAY_8_where_it_takes_too_many_attempts_all_that_wrote_parents_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_MAX_PASSES", 1)
     upstream = with_nodes(Node("a", "A", belongs_to="d"))
