@@ -33,10 +33,10 @@ def effects(operation: EditOperation, state: GraphState) -> list[Change]:
 
 def with_values(entity: Entity, values: Mapping[str, Any]) -> Entity:
     """Return `entity` with fields that have the values that an operation tells."""
-    return replace(entity, **{name: field_of(type(entity), name, value) for name, value in values.items()})
+    return replace(entity, **{name: _field(type(entity), name, value) for name, value in values.items()})
 
 
-def field_of(kind: type[Entity], name: str, value: Any) -> Any:
+def _field(kind: type[Entity], name: str, value: Any) -> Any:
     """Return what a field is when an operation tells `value` of it (the reverse of `value_of`)."""
     if value is None:
         return ABSENT[kind][name]

@@ -22,7 +22,7 @@ from persistence.document import (
 )
 from persistence.document_edits import Entity, edit_document, edit_together
 from replay.applicability import FieldConflict, Reason, Verdict, judge
-from replay.effects import effects, field_of
+from replay.effects import effects, with_values
 from replay.graph_state import GraphState
 from replay.integrity import contains_itself
 from replay.operations import KINDS, ROOTS, Act, EditOperation, value_of
@@ -85,20 +85,25 @@ def check_operation(told: Mapping[str, Any]) -> EditOperation:
     if problems:
         raise OperationErrors(problems)
     kind, act = _TYPES[told["type"]]
-    told_entity = told.get(kind)
-    entity = None
-    if told_entity is not None:
-        entity_type = KINDS[kind]
-        fields = {name: field_of(entity_type, name, value) for name, value in told_entity.items() if name != "id"}
-        entity = entity_type(told_entity["id"], **fields)
+    entity = told.get(kind)
     return EditOperation(
         kind=kind,
         act=act,
         entity_id=told[kind]["id"] if act is Act.CREATE else told[f"{kind}_id"],
-        entity=entity,
-        old_values=told.get("old_values") or {},
-        new_values=told.get("new_values", {}),
+        entity=None if entity is None else _entity(kind, entity),
+        old_values=_as_read(kind, told.get("old_values") or {}),
+        new_values=_as_read(kind, told.get("new_values", {})),
     )
+
+
+def _entity(kind: str, told: Mapping[str, Any]) -> Entity:
+    return with_values(KINDS[kind](told["id"]), {name: value for name, value in told.items() if name != "id"})
+
+
+def _as_read(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as operations tell them: what an absent field reads as is null."""
+    entity = with_values(KINDS[kind](""), values)
+    return _values(entity, values)
 
 
 def post_operation(operation: EditOperation, graph_id: UUID, document: bytes, client_id: int) -> ServerEdit:
@@ -215,6 +220,7 @@ def _update_problems(kind: str, told: Mapping[str, Any]) -> Iterator[OperationPr
     if not isinstance(old, dict):
         yield OperationProblem("old_values", "expected an object with what the fields are now")
         return
+    yield from _field_problems(kind, "old_values", {name: value for name, value in old.items() if name in new})
     yield from (OperationProblem(f"old_values.{name}", "does not change") for name in old.keys() - new.keys())
 
 
