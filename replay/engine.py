@@ -166,10 +166,10 @@ def _rebased(edit: NumberedEdit, state: GraphState) -> RebasedEdit:
     present = state.get(ROOTS[operation.kind], operation.entity_id)
     if present is not None and operation.act is Act.UPDATE:
         rebased = replace(operation, old_values={name: value_of(present, name) for name in operation.new_values})
-    else:
+    elif operation.kind == "node":
         children = tuple(child.id for child in state.children(operation.entity_id))
         edges = tuple(state.incident(operation.entity_id))
+        rebased = replace(operation, entity=present, edges=edges, children=children)
+    else:
         rebased = replace(operation, entity=present)
-        if operation.kind == "node":
-            rebased = replace(rebased, edges=edges, children=children)
     return RebasedEdit(edit.id, rebased, signature(rebased, state))

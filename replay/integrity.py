@@ -63,7 +63,7 @@ def _links(entity: Entity | None) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class Integrity:
-    """What does not hold in a graph: the edits to `blame`, by position, and what the base brought: `unblamed`."""
+    """What does not hold in a graph: which edits are `blamed`, by position; what the base brought is `unblamed`."""
 
     blamed: dict[int, Violation] = field(default_factory=dict)
     unblamed: list[Violation] = field(default_factory=list)

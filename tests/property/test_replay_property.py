@@ -11,6 +11,8 @@ import orjson
 import pytest
 from pycrdt import Doc, Map, Text
 
+from collab.document import LiveDocument
+from collab.wire.update import walk
 from persistence.document import GraphContent, ServerEdit, build_updates, read_content
 from persistence.document_edits import same_value
 from persistence.replay_records import ConflictPolicy, GraphBase
@@ -306,8 +308,12 @@ def test_REPLAY_11_to_14_every_client_comes_to_hold_what_the_engine_made(seed: i
         edit = rebuild(asked, before, SERVER)
         assert rebuild(asked, before, SERVER).record == edit.record
         concurrent(chance, before, edit)
+        live = LiveDocument()
+        live.load((before,))
         for update in edit.updates:
             doc.apply_update(update.data)
+            live.apply(update.data, walk(update.data))
+        assert state(live.doc) == state(doc)
         went = taken(edit)
         assert told(read_content(doc, GRAPH_ID)) == told(result.content)
         assert {key: one for key, one in untouched(doc).items() if key in kept} == {

@@ -11,6 +11,7 @@ import pytest
 from documents import recorded
 from pycrdt import Array, Doc, Map, Text
 
+from collab.wire.update import walk
 from persistence.document import (
     MAX_UPDATE_BYTES,
     Edge,
@@ -85,6 +86,7 @@ def request(
 
 def apply(doc: Doc[Any], edit: ServerEdit) -> None:
     for update in edit.updates:
+        walk(update.data)
         doc.apply_update(update.data)
 
 
