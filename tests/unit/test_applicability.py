@@ -186,6 +186,14 @@ def test_REPLAY_2_an_edit_that_relies_on_nothing_that_changed_applies() -> None:
     assert judge_edit(dangling, told, GraphState.of(deleted(BASE, "node", "n"))).reason is Reason.END_MISSING
 
 
+def test_REPLAY_2_an_edit_that_found_what_is_there_is_in_no_conflict_whatever_it_says() -> None:
+    """REPLAY-2: such as one whose old values are older than its signature."""
+    stale = EditOperation("node", Act.UPDATE, "n", None, {"label": "older"}, {"label": "Mine"})
+
+    assert judge(stale, GraphState.of(BASE)).reason is Reason.VALUE_CHANGED
+    assert replay(BASE, [edit(stale)], "mine").outcomes[0].reason is Reason.APPLIED
+
+
 @pytest.mark.parametrize("operation", OPERATIONS, ids=[one.type for one in OPERATIONS])
 def test_REPLAY_2_a_signature_tells_what_the_edit_relies_on_and_nothing_else(operation: EditOperation) -> None:
     state = GraphState.of(BASE)

@@ -131,6 +131,13 @@ def test_REPLAY_7_with_a_node_go_the_edges_it_has_then_and_its_children_move_up(
     assert reasons(result) == ["applied"]
 
 
+def test_REPLAY_7_what_contained_the_node_that_contained_it_contains_nothing_then() -> None:
+    circle = GraphContent((Node("a", belongs_to="b"), Node("b", belongs_to="a")))
+    result = replayed(delete(circle.nodes[0]), base=circle)
+
+    assert (result.content.nodes, result.warnings) == ((Node("b"),), ())
+
+
 def test_REPLAY_8_the_latest_edit_that_closes_a_circle_fails_and_the_others_stay() -> None:
     """REPLAY-8: and what depended on it is judged without it."""
     upstream = with_nodes(Node("a", "A", belongs_to="d"))
@@ -211,6 +218,19 @@ def test_REPLAY_8_a_deletion_does_not_hide_who_is_to_blame(parent: str, reason: 
 
     assert reasons(result) == [reason, "entity_changed"]
     assert [(one.id, one.belongs_to) for one in result.content.nodes] == [("b", None), ("c", "b"), ("d", "c")]
+
+
+def test_REPLAY_8_what_moved_up_for_a_deletion_was_rightly_where_it_was() -> None:
+    """REPLAY-8: the edit that put it under the node that went does not fail for what was wrong with that node."""
+    operations = (
+        update("node", "d", belongs_to=(None, "a")),
+        update("node", "a", belongs_to=(None, "nowhere")),
+        delete(Node("a", "A", belongs_to="nowhere")),
+    )
+    result = replayed(*operations)
+
+    assert reasons(result) == ["applied", "parent_lost", "entity_changed"]
+    assert [(one.id, one.belongs_to) for one in result.content.nodes] == [("b", None), ("c", "b"), ("d", None)]
 
 
 def test_REPLAY_8_where_it_takes_too_many_attempts_all_that_wrote_parents_fail(monkeypatch: pytest.MonkeyPatch) -> None:

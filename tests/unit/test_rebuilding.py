@@ -180,6 +180,16 @@ def test_REPLAY_11_whatever_is_in_the_document_it_is_rebuilt() -> None:
     assert rebuilt(doc, request(UPSTREAM)).updates == ()
 
 
+def test_REPLAY_11_what_reads_otherwise_is_written_and_what_reads_alike_is_not() -> None:
+    """REPLAY-3, REPLAY-11: 1 is 1.0, but not true."""
+    doc = document(GraphContent((Node("a", weight=1, properties={"k": [1]}),)))
+    alike = read(GraphContent((Node("a", weight=1.0, properties={"k": [1.0]}),)))
+    assert rebuilt(doc, request(alike)).updates == ()
+
+    rebuilt(doc, request(read(GraphContent((Node("a", weight=1, properties={"k": [True]}),)))))
+    assert doc.get("nodes", type=Map)["a"]["properties"]["k"][0] is True
+
+
 def test_REPLAY_12_no_client_ever_sees_an_edge_without_its_ends() -> None:
     """REPLAY-12: updates are applied one by one."""
     many = [f"x{number:03}" for number in range(700)]
