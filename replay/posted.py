@@ -124,8 +124,9 @@ def post_operation(operation: EditOperation, graph_id: UUID, document: bytes, cl
         raise InapplicableError(verdict.reason, verdict.message, verdict.fields)
     changes = effects(operation, state)
     state.apply(changes)
-    if operation.kind == "node" and contains_itself(operation.entity_id, state):
-        _refuse_cycle(operation)
+    if _moves_node(operation) and contains_itself(operation.entity_id, state):
+        message = f'node "{operation.entity_id}" would contain itself'
+        raise InapplicableError(Reason.CONTAINMENT_CYCLE, message, {})
     edit = edit_document if operation.act is Act.CREATE else edit_together
     return ServerEdit(tuple(edit(doc, changes)), _summary(operation, verdict))
 
@@ -146,10 +147,9 @@ def _values(entity: Entity, names: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value_of(entity, name) for name in names}
 
 
-def _refuse_cycle(operation: EditOperation) -> None:
-    if operation.act is Act.CREATE or operation.new_values.get("belongs_to") is not None:
-        message = f'node "{operation.entity_id}" would contain itself'
-        raise InapplicableError(Reason.CONTAINMENT_CYCLE, message, {})
+def _moves_node(operation: EditOperation) -> bool:
+    is_moved = operation.act is Act.CREATE or operation.new_values.get("belongs_to") is not None
+    return operation.kind == "node" and is_moved
 
 
 def _summary(operation: EditOperation, verdict: Verdict) -> dict[str, Any]:

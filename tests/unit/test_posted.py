@@ -158,8 +158,16 @@ def test_REPLAY_17_what_would_break_the_graph_is_refused(told: dict[str, Any], r
 def test_REPLAY_18_a_circle_that_is_there_already_holds_nothing_else_up() -> None:
     doc = document(GraphContent((Node("a", belongs_to="b"), Node("b", belongs_to="a"))))
 
+    assert post(doc, type="edge_create", edge={"id": "a", "source": "a", "target": "b"}).updates
     assert post(doc, type="node_update", node_id="a", new_values={"label": "A"}).updates
     assert post(doc, type="node_update", node_id="a", new_values={"belongs_to": None}).updates
+
+
+def test_REPLAY_17_a_node_that_is_made_where_others_wait_for_it_does_not_contain_itself() -> None:
+    doc = document(GraphContent((Node("a", belongs_to="x"),)))
+
+    assert refused(doc, type="node_create", node={"id": "x", "belongs_to": "a"}).reason is Reason.CONTAINMENT_CYCLE
+    assert post(doc, type="node_create", node={"id": "x"}).updates
 
 
 def test_REPLAY_18_a_layer_that_is_not_there_is_a_warning() -> None:
