@@ -69,26 +69,35 @@ def edit_document(doc: Doc[Any], changes: Iterable[Change]) -> Iterator[Document
 
 def _edit_root(doc: Doc[Any], root: Map[Any], changes: Sequence[Change]) -> Iterator[DocumentUpdate]:
     yield from write_entities(doc, root, [one.after for one in changes if one.before is None and one.after])
-    edits = (_Edit.of(change) for change in changes if change.before is not None)
+    yield from edit_together(doc, [change for change in changes if change.before is not None])
+
+
+def edit_together(doc: Doc[Any], changes: Iterable[Change]) -> Iterator[DocumentUpdate]:
+    """Make changes of entities that are there, in the order given, and yield the updates that make them anywhere.
+
+    Whatever roots they are in, they are one update, as long as MAX_UPDATE_BYTES hold them.
+    """
+    edits = (_Edit.of(change) for change in changes)
     for batch in batches(edits, lambda edit: edit.size_bytes):
-        yield transact(doc, batch, lambda edit: edit.make(root))
+        yield transact(doc, batch, lambda edit: edit.make(doc.get(edit.root, type=Map)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Edit:
     """What is written into an entity that is there: None removes a field; without fields the entity goes."""
 
+    root: str
     id: str
     fields: Mapping[str, Any]
 
     @classmethod
     def of(cls, change: Change) -> "_Edit":
         if change.after is None:
-            return cls(change.id, {})
+            return cls(change.root, change.id, {})
         absent = ABSENT[type(change.after)]
         values = {name: getattr(change.after, name) for name in change.fields()}
         fields = {name: None if value == absent[name] else written_value(value) for name, value in values.items()}
-        return cls(change.id, fields)
+        return cls(change.root, change.id, fields)
 
     @property
     def size_bytes(self) -> int:
