@@ -12,7 +12,7 @@ from persistence.document import Edge, GraphContent, Node
 from replay.computation_errors import ComputationError, raise_if_any
 from replay.merging import merge
 from replay.node_configs import ConflictResolution, MergeConfig, TransformConfig
-from replay.partitions import containment_cycles
+from replay.partitions import containment_cycles, described
 from replay.plan import PlanNode
 from replay.transforms import transform
 
@@ -50,11 +50,11 @@ def _problems(content: GraphContent) -> Iterator[str]:
             if id_ not in ids:
                 yield f"edge {edge.id!r}: its {end} {id_!r} is no node; add the node or remove the edge"
     for node in content.nodes:
-        if node.belongs_to is not None and node.belongs_to not in ids:
+        if node.belongs_to and node.belongs_to not in ids:
             yield f"node {node.id!r}: it belongs to {node.belongs_to!r}, which is no node; add that or let it be free"
     parents = {node.id: node.belongs_to for node in content.nodes}
     for cycle in containment_cycles(parents):
-        yield f"nodes contain themselves: {' in '.join(cycle)}; let one of them belong elsewhere"
+        yield f"nodes contain themselves: {described(cycle)}; let one of them belong elsewhere"
 
 
 def with_lineages(content: GraphContent, graph_id: UUID) -> GraphContent:

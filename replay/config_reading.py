@@ -31,10 +31,10 @@ from replay.node_configs import (
 )
 from replay.plan import MAX_INPUTS, NodeType
 
-MAX_INLINE_BYTES = 1024 * 1024
+MAX_INLINE_BYTES = 256 * 1024
 MAX_PATH_CHARACTERS = 1_000
 
-_INPUT_TYPE = re.compile(r"(csv|tsv|json|inline)(?:(nodes|edges|layers|graph)(?:fromfile)?)?")
+_INPUT_TYPE = re.compile(r"(csv|tsv|json|inline)(nodes|edges|layers|graph)?(?:fromfile)?")
 _DATA_TYPES = {folded(one.value): one for one in DataType}
 
 
@@ -91,11 +91,9 @@ def _read_input(members: Members) -> InputConfig | None:
     if data_type and told_type and data_type is not told_type:
         members.note("contradiction", "dataType", f"inputType says {data_type.value}; make both say the same")
     source, inline = members.text("source"), members.take("inline")
-    data_format = members.choice("format", DataFormat) or _format(members, kind, inline)
+    data_format = _format(members, kind, inline)
     if data_format is None:
         return None
-    if kind in _FORMATS and data_format is not _FORMATS[kind]:
-        members.note("contradiction", "format", "inputType says another format; make both say the same")
     config = InputConfig(data_format, data_type or told_type or DataType.GRAPH, source, inline)
     _check_data(members, config, is_inline=kind == "inline")
     return config
@@ -115,9 +113,15 @@ def _input_type(members: Members) -> tuple[str, DataType | None]:
 
 
 def _format(members: Members, kind: str, inline: Any) -> DataFormat | None:
-    if kind == "inline" and isinstance(inline, str):
+    told = members.choice("format", DataFormat)
+    if kind == "inline" and told is None and isinstance(inline, str):
         members.note("missing_member", "format", "give CSV, TSV or JSON: what the inline text is")
-    return DataFormat.JSON if kind == "inline" else _FORMATS.get(kind)
+    if kind == "inline":
+        return told or DataFormat.JSON
+    said = _FORMATS.get(kind)
+    if said is not None and told not in (None, said):
+        members.note("contradiction", "format", f"inputType says {said.value}; make both say the same")
+    return said
 
 
 def _check_data(members: Members, config: InputConfig, *, is_inline: bool) -> None:

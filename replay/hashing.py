@@ -4,7 +4,7 @@ Pure. A hash is of everything upstream of its target, and of nothing else: layou
 do not matter. It only triggers a replay; whether an edit fits is another question.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -24,13 +24,13 @@ def target_hash(plan: Plan, node_id: str) -> str:
 
     It is over canonical JSON `{v, target, closure: [{id, type, config, inputs}]}`, sorted by id.
     """
-    closure = [_hashed(plan, plan.node(one)) for one in sorted(plan.upstream(node_id))]
-    return _digest({"v": HASH_VERSION, "target": node_id, "closure": closure})
+    return _hash(node_id, [_hashed(plan, plan.node(one)) for one in sorted(plan.upstream(node_id))])
 
 
 def hashes(plan: Plan) -> dict[str, str]:
     """Return the hash of every node, by id."""
-    return {node.id: target_hash(plan, node.id) for node in plan.nodes}
+    hashed = {node.id: _hashed(plan, node) for node in plan.nodes}
+    return {id_: _hash(id_, [hashed[one] for one in sorted(plan.upstream(id_))]) for id_ in hashed}
 
 
 def data_digest(plan: Plan, node_id: str, digests: Mapping[str, str]) -> str:
@@ -52,9 +52,16 @@ def data_sources(plan: Plan, node_id: str) -> tuple[tuple[str, ...], tuple[str, 
     return tuple(sorted(inputs)), tuple(sorted(graphs))
 
 
-def _hashed(plan: Plan, node: PlanNode) -> dict[str, Any]:
+def _hashed(plan: Plan, node: PlanNode) -> bytes:
+    """Return what is hashed of one node, as canonical JSON."""
     config = {name: value for name, value in node.config.to_json().items() if name not in node.config.UNHASHED}
-    return {"id": node.id, "type": node.type.value, "config": config, "inputs": plan.inputs_of(node.id)}
+    return canonical_json({"id": node.id, "type": node.type.value, "config": config, "inputs": plan.inputs_of(node.id)})
+
+
+def _hash(target: str, closure: Iterable[bytes]) -> str:
+    """Return the hash of canonical JSON that is put together from parts of it: each is part of many closures."""
+    head = canonical_json({"target": target, "v": HASH_VERSION}).removeprefix(b"{")
+    return sha256(b'{"closure":[%s],%s' % (b",".join(closure), head)).hexdigest()
 
 
 def _digest(value: Mapping[str, Any]) -> str:

@@ -8,6 +8,8 @@ from dataclasses import replace
 
 from persistence.document import Edge, GraphContent, Node
 
+_IDS_SHOWN_OF_CYCLE = 8
+
 Parents = Mapping[str, str | None]
 """What each node belongs to."""
 
@@ -34,6 +36,12 @@ def containment_cycles(parents: Parents) -> Iterator[list[str]]:
 def _from_lowest(cycle: list[str]) -> list[str]:
     first = cycle.index(min(cycle))
     return [*cycle[first:], *cycle[:first], cycle[first]]
+
+
+def described(cycle: list[str]) -> str:
+    """Return a cycle for a message, shortened if it is long."""
+    dots = ["…"] if len(cycle) > _IDS_SHOWN_OF_CYCLE + 1 else []
+    return " in ".join([*cycle[:_IDS_SHOWN_OF_CYCLE], *dots, cycle[-1]] if dots else cycle)
 
 
 def nearest_kept(parent: str | None, parents: Parents, gone: set[str]) -> str | None:

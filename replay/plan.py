@@ -19,6 +19,9 @@ MAX_INPUTS = 100
 """Of one node."""
 
 MAX_ID_BYTES = 200
+MAX_PLAN_BYTES = 2 * 1024 * 1024
+"""Of the plan as canonical JSON."""
+
 MAX_PROBLEMS_SHOWN = 100
 """So many problems are described; the others are counted."""
 

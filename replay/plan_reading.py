@@ -6,10 +6,21 @@ Pure.
 from collections.abc import Mapping
 from typing import Any
 
-from replay.canonical import UnfitValueError, canonical_value, folded
+from replay.canonical import UnfitValueError, canonical_json, canonical_value, folded
 from replay.config_reading import References, read_config
 from replay.members import Members, Problems
-from replay.plan import MAX_EDGES, MAX_ID_BYTES, MAX_NODES, NodeType, Plan, PlanEdge, PlanNode, PlanProblem
+from replay.plan import (
+    MAX_EDGES,
+    MAX_ID_BYTES,
+    MAX_NODES,
+    MAX_PLAN_BYTES,
+    NodeType,
+    Plan,
+    PlanEdge,
+    PlanErrors,
+    PlanNode,
+    PlanProblem,
+)
 from replay.wiring import Draft, wire
 
 VERSIONS = ("1", "1.0")
@@ -28,6 +39,9 @@ def read_plan(told: Any) -> Plan:
     reader = _Reader(Problems())
     plan = reader.read(told)
     reader.problems.raise_if_any()
+    if len(canonical_json(plan.to_json())) > MAX_PLAN_BYTES:
+        message = f"give a plan of at most {MAX_PLAN_BYTES} bytes; upload inline data as inputs"
+        raise PlanErrors((PlanProblem("too_large", message),), 1)
     return plan
 
 
@@ -57,7 +71,9 @@ class _Reader:
         return Plan(VERSIONS[-1], tuple(nodes), tuple(edges), metadata)
 
     def _list(self, members: Members, name: str, max_count: int) -> list[dict[str, Any]]:
-        value = members.take(name) or []
+        value = members.take(name)
+        if value is None:
+            return []
         if not isinstance(value, list | tuple):
             members.note("invalid_value", name, "give a list")
             return []

@@ -10,7 +10,7 @@ from typing import TypeVar
 from persistence.document import MAX_EXACT_INTEGER, Edge, GraphContent, Node
 from replay.computation_errors import raise_if_any
 from replay.node_configs import GraphSettings
-from replay.partitions import containment_cycles, limit_depth, parents_of, with_containers
+from replay.partitions import containment_cycles, described, limit_depth, parents_of, with_containers
 
 _Labelled = TypeVar("_Labelled", Node, Edge)
 
@@ -22,7 +22,7 @@ def transform(node_id: str, content: GraphContent, settings: GraphSettings) -> G
     """
     if settings.max_partition_depth:
         cycles = containment_cycles(parents_of(content))
-        raise_if_any(node_id, (f"nodes contain themselves: {' in '.join(one)}; mend that first" for one in cycles))
+        raise_if_any(node_id, (f"nodes contain themselves: {described(one)}; mend that first" for one in cycles))
         content = limit_depth(content, settings.max_partition_depth)
     if settings.drop_unconnected_nodes:
         content = drop_unconnected(content)

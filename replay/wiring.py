@@ -3,7 +3,7 @@
 Pure.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
@@ -35,12 +35,12 @@ def wire(
     ordered = [edge for edge, _ in sorted(edges, key=lambda one: inf if one[1] is None else one[1])]
     sound = [edge for edge in ordered if _check_edge(edge, drafts, problems)]
     _check_pairs(sound, problems)
-    wired = [*sound, *_referenced(drafts, sound, problems)]
-    numbered = _numbered(wired)
-    _check_arity(drafts, numbered, problems)
-    for cycle in cycles(drafts, numbered):
+    wiring = _Wiring(drafts, sound, {edge.target for edge, order in edges if order is not None}, problems)
+    wired = wiring.edges()
+    _check_arity(drafts, wired, problems)
+    for cycle in cycles(drafts, wired):
         problems.add(PlanProblem("cycle", f"remove an edge of the cycle {' -> '.join(cycle)}", node_id=cycle[0]))
-    return sorted(numbered, key=lambda edge: edge.id)
+    return sorted(wired, key=lambda edge: edge.id)
 
 
 def _check_edge(edge: PlanEdge, drafts: Mapping[str, Draft], problems: Problems) -> bool:
@@ -65,97 +65,84 @@ def _check_pairs(edges: Iterable[PlanEdge], problems: Problems) -> None:
             problems.add(PlanProblem("duplicate_edge", message, edge_id=edge.id))
 
 
-def _referenced(drafts: Mapping[str, Draft], edges: Sequence[PlanEdge], problems: Problems) -> list[PlanEdge]:
-    """Return the edges that references make, having noted where they disagree with the edges of the plan."""
-    inputs: dict[str, list[str]] = defaultdict(list)
-    for edge in edges:
-        inputs[edge.target].append(edge.source)
-    wired = {node_id: list(sources) for node_id, sources in inputs.items()}
-    sources = {edge.source for edge in edges}
-    for node_id, draft in drafts.items():
-        _add_inputs(node_id, draft.references, drafts, wired, problems)
-    closed = set(wired)
-    for node_id, draft in drafts.items():
-        _add_output(node_id, draft.references.output, drafts, wired, closed, sources, problems)
-    ids = _free_ids(edge.id for edge in edges)
-    return [
-        PlanEdge(ids(source, target), source, target)
-        for target, all_sources in wired.items()
-        for source in all_sources
-        if source not in inputs.get(target, ())
-    ]
+class _Wiring:
+    """The inputs of every node: those of edges, and those that references add where no edge says otherwise."""
+
+    def __init__(
+        self, drafts: Mapping[str, Draft], edges: Sequence[PlanEdge], numbered: set[str], problems: Problems
+    ) -> None:
+        self._drafts = drafts
+        self._edges = {(edge.source, edge.target): edge for edge in edges}
+        self._numbered = numbered
+        self._problems = problems
+        self._inputs: dict[str, list[str]] = {}
+        for edge in edges:
+            self._inputs.setdefault(edge.target, []).append(edge.source)
+
+    def edges(self) -> list[PlanEdge]:
+        for node_id, draft in self._drafts.items():
+            self._add_inputs(node_id, draft.references)
+        told = set(self._inputs)
+        sources = {source for source, _ in self._edges}
+        for node_id, draft in self._drafts.items():
+            target = draft.references.output
+            if target is not None and node_id not in self._inputs.get(target, ()):
+                self._add_output(node_id, target, is_free=node_id not in sources and target not in told)
+        return list(self._numbered_edges())
+
+    def _add_inputs(self, node_id: str, told: References) -> None:
+        field, inputs = f"config.{told.inputs_field}", list(told.inputs)
+        missing = [one for one in inputs if one not in self._drafts]
+        for one in missing:
+            self._note_missing(node_id, field, one)
+        if not inputs or missing:
+            return
+        if node_id in inputs or len(set(inputs)) < len(inputs):
+            self._note("invalid_reference", node_id, field, "names the node itself, or one twice; remove that")
+            return
+        wired = self._inputs.setdefault(node_id, inputs)
+        if set(wired) == set(inputs) and node_id not in self._numbered:
+            self._inputs[node_id] = inputs
+        elif wired != inputs:
+            message = f"disagrees with the edges, whose inputs are {', '.join(wired)}; change one of both"
+            self._note("reference_disagrees", node_id, field, message)
+
+    def _add_output(self, node_id: str, target: str, *, is_free: bool) -> None:
+        field = "config.outputGraphRef"
+        if target not in self._drafts:
+            self._note_missing(node_id, field, target)
+        elif is_free and target != node_id:
+            self._inputs.setdefault(target, []).append(node_id)
+        else:
+            message = f"disagrees with the edges, none of which leads to {target!r}; change one of both"
+            self._note("reference_disagrees", node_id, field, message)
+
+    def _note_missing(self, node_id: str, field: str, missing: str) -> None:
+        message = f"names {missing[:MAX_ID_BYTES]!r}, which is no node of the plan; add it or remove the reference"
+        self._note("missing_end", node_id, field, message)
+
+    def _note(self, code: str, node_id: str, field: str, message: str) -> None:
+        self._problems.add(PlanProblem(code, f"node {node_id!r}: {field} {message}", node_id, field=field))
+
+    def _numbered_edges(self) -> Iterator[PlanEdge]:
+        taken = {edge.id for edge in self._edges.values()}
+        for target, sources in self._inputs.items():
+            for order, source in enumerate(sources):
+                edge = self._edges.get((source, target))
+                yield (
+                    replace(edge, order=order)
+                    if edge
+                    else PlanEdge(_made_id(source, target, taken), source, target, order=order)
+                )
 
 
-def _add_inputs(
-    node_id: str, told: References, drafts: Mapping[str, Draft], wired: dict[str, list[str]], problems: Problems
-) -> None:
-    field = f"config.{told.inputs_field}"
-    missing = [one for one in told.inputs if one not in drafts]
-    for one in missing:
-        _note_missing(node_id, field, one, problems)
-    if not told.inputs or missing:
-        return
-    if node_id in told.inputs or len(set(told.inputs)) < len(told.inputs):
-        message = f"node {node_id!r}: {field} names the node itself, or one twice; remove that"
-        problems.add(PlanProblem("invalid_reference", message, node_id, field=field))
-    elif wired.setdefault(node_id, list(told.inputs)) != list(told.inputs):
-        edges = ", ".join(wired[node_id])
-        message = f"node {node_id!r}: {field} disagrees with the edges, whose inputs are {edges}; remove one of both"
-        problems.add(PlanProblem("reference_disagrees", message, node_id, field=field))
-
-
-def _add_output(
-    node_id: str,
-    target: str | None,
-    drafts: Mapping[str, Draft],
-    wired: dict[str, list[str]],
-    closed: set[str],
-    sources: set[str],
-    problems: Problems,
-) -> None:
-    field = "config.outputGraphRef"
-    if target is None or node_id in wired.get(target, ()):
-        return
-    if target not in drafts:
-        _note_missing(node_id, field, target, problems)
-    elif node_id in sources or target in closed or target == node_id:
-        message = f"node {node_id!r}: {field} disagrees with the edges, none of which leads to {target!r}; change one"
-        problems.add(PlanProblem("reference_disagrees", message, node_id, field=field))
-    else:
-        wired.setdefault(target, []).append(node_id)
-
-
-def _note_missing(node_id: str, field: str, missing: str, problems: Problems) -> None:
-    told = f"{field} names {missing[:MAX_ID_BYTES]!r}, which is no node of the plan"
-    message = f"node {node_id!r}: {told}; add it or remove the reference"
-    problems.add(PlanProblem("missing_end", message, node_id, field=field))
-
-
-def _free_ids(taken_ids: Iterable[str]) -> "_Ids":
-    return _Ids(set(taken_ids))
-
-
-@dataclass(frozen=True, slots=True)
-class _Ids:
-    """Names edges by their ends."""
-
-    taken: set[str]
-
-    def __call__(self, source: str, target: str) -> str:
-        pair = f"{source}->{target}"
-        names = (pair if number == 1 else f"{pair}#{number}" for number in count(1))
-        id_ = next(name for name in names if name not in self.taken)
-        self.taken.add(id_)
-        return id_
-
-
-def _numbered(edges: Iterable[PlanEdge]) -> list[PlanEdge]:
-    seen: Counter[str] = Counter()
-    numbered = []
-    for edge in edges:
-        numbered.append(replace(edge, order=seen[edge.target]))
-        seen[edge.target] += 1
-    return numbered
+def _made_id(source: str, target: str, taken: set[str]) -> str:
+    """Name an edge by its ends, and by a number if an edge that leads elsewhere has that name."""
+    pair = f"{source}->{target}"
+    names = (pair if number == 1 else f"{pair}#{number}" for number in count(1))
+    id_ = next(name for name in names if name not in taken)
+    taken.add(id_)
+    return id_
 
 
 _INPUTS: Mapping[NodeType, tuple[int, int, str]] = {
@@ -194,7 +181,7 @@ def _arity_problem(draft: Draft, inputs: int, outputs: int) -> str | None:
 
 def cycles(nodes: Iterable[str], edges: Iterable[PlanEdge]) -> Iterator[list[str]]:
     """Yield cycles, first node again last, until none would be left without the nodes of those found."""
-    after: dict[str, set[str]] = {node_id: set() for node_id in sorted(nodes)}
+    after: dict[str, set[str]] = {node_id: set() for node_id in nodes}
     for edge in edges:
         after[edge.source].add(edge.target)
     while after := _without_ends(after):
@@ -203,15 +190,23 @@ def cycles(nodes: Iterable[str], edges: Iterable[PlanEdge]) -> Iterator[list[str
             path.append(following)
         cycle = path[path.index(following) :]
         yield [*cycle, following]
-        after = _without(after, set(cycle))
+        gone = set(cycle)
+        after = {node_id: targets - gone for node_id, targets in after.items() if node_id not in gone}
 
 
-def _without_ends(after: dict[str, set[str]]) -> dict[str, set[str]]:
+def _without_ends(after: Mapping[str, set[str]]) -> dict[str, set[str]]:
     """Return what is left when nodes that nothing comes after are taken away, again and again."""
-    while ends := {node_id for node_id, targets in after.items() if not targets}:
-        after = _without(after, ends)
-    return after
-
-
-def _without(after: Mapping[str, set[str]], gone: set[str]) -> dict[str, set[str]]:
-    return {node_id: targets - gone for node_id, targets in after.items() if node_id not in gone}
+    left = {node_id: set(targets) for node_id, targets in after.items()}
+    before: dict[str, list[str]] = {}
+    for node_id, targets in after.items():
+        for target in targets:
+            before.setdefault(target, []).append(node_id)
+    ends = [node_id for node_id, targets in left.items() if not targets]
+    while ends:
+        end = ends.pop()
+        del left[end]
+        for node_id in before.get(end, ()):
+            left[node_id].discard(end)
+            if not left[node_id]:
+                ends.append(node_id)
+    return left
