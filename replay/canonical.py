@@ -5,6 +5,7 @@ Pure. Yjs makes a float of every number, so integral floats are integers here.
 
 import re
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 import orjson
@@ -53,9 +54,10 @@ def _text(value: Any) -> str:
 
 
 def _number(value: int | float) -> int | float:
-    if not abs(value) <= MAX_EXACT_INTEGER and (isinstance(value, int) or value - value != 0):
+    is_exact = abs(value) <= MAX_EXACT_INTEGER
+    if not is_exact and (isinstance(value, int) or not isfinite(value)):
         raise UnfitValueError(f"expected a finite number, and integers up to {MAX_EXACT_INTEGER}; make others text")
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    return int(value) if is_exact and value == int(value) else value
 
 
 def folded(name: str) -> str:

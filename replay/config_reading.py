@@ -246,7 +246,7 @@ def _render_target(members: Members) -> RenderTarget | None:
         code = (
             "not_supported" if name in _UNSUPPORTED_TARGETS else "missing_member" if told is None else "invalid_value"
         )
-        is_known = f"{told} is not supported yet; " if code == "not_supported" else ""
+        is_known = f"{name} is not supported yet; " if code == "not_supported" else ""
         members.note(code, "renderTarget", f"{is_known}give one of {known}")
     return found
 

@@ -3,7 +3,7 @@
 Pure. Names and choices are matched without regard to case, `_`, `-` and spaces. A member that is null is absent.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import StrEnum
@@ -14,6 +14,8 @@ from replay.plan import MAX_PROBLEMS_SHOWN, PlanErrors, PlanProblem
 
 MAX_TEXT_CHARACTERS = 1_000
 MAX_NUMBER = 1_000_000
+MAX_NAME_CHARACTERS = 100
+"""So much of the name of a member is shown in problems."""
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -59,7 +61,7 @@ class Members:
                 continue
             first, _ = self._left.setdefault(folded(name), (name, value))
             if first != name:
-                self.note("duplicate_member", name, f"remove {name!r}: {first!r} says it already")
+                self.note("duplicate_member", name[:MAX_NAME_CHARACTERS], "remove it: another spelling says it already")
         return self
 
     def note(self, code: str, name: str, message: str) -> None:
@@ -133,13 +135,14 @@ class Members:
 
     def close(self) -> None:
         """Tell of the members that nobody has read."""
-        for name in self._unread():
-            near = get_close_matches(name, self._known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"remove it; known are {', '.join(sorted(self._known))}"
-            self.note("unknown_member", name, f"there is no such member: {hint}")
+        for name, _ in self._left.values():
+            self._note_unknown(name[:MAX_NAME_CHARACTERS])
 
-    def _unread(self) -> Iterator[str]:
-        return (name for name, _ in self._left.values())
+    def _note_unknown(self, name: str) -> None:
+        is_shown = self.problems.count < MAX_PROBLEMS_SHOWN
+        near = get_close_matches(name, self._known, 1) if is_shown else []
+        hint = f"did you mean {near[0]!r}?" if near else f"remove it; known are {', '.join(sorted(self._known))}"
+        self.note("unknown_member", name, f"there is no such member: {hint}")
 
     def _refuse(self, name: str, message: str) -> None:
         self.note("invalid_value", name, message)

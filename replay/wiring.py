@@ -14,6 +14,8 @@ from replay.members import Problems
 from replay.node_configs import GraphNodeConfig, NodeConfig
 from replay.plan import MAX_ID_BYTES, MAX_INPUTS, NodeType, PlanEdge, PlanProblem
 
+_IDS_SHOWN = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -48,7 +50,8 @@ def _check_edge(edge: PlanEdge, drafts: Mapping[str, Draft], problems: Problems)
     for end, node_id in (("source", edge.source), ("target", edge.target)):
         if node_id not in drafts:
             is_sound = False
-            message = f"edge {edge.id!r}: its {end} {node_id!r} is no node of the plan; add the node or remove the edge"
+            missing = f"its {end} {node_id[:MAX_ID_BYTES]!r} is no node of the plan"
+            message = f"edge {edge.id!r}: {missing}; add the node or remove the edge"
             problems.add(PlanProblem("missing_end", message, edge_id=edge.id, field=end))
     if edge.source == edge.target:
         message = f"edge {edge.id!r} leads from {edge.source!r} to itself; remove it"
@@ -104,7 +107,7 @@ class _Wiring:
         if set(wired) == set(inputs) and node_id not in self._numbered:
             self._inputs[node_id] = inputs
         elif wired != inputs:
-            message = f"disagrees with the edges, whose inputs are {', '.join(wired)}; change one of both"
+            message = f"disagrees with the edges, by which the inputs are {_listed(wired)}; change one of both"
             self._note("reference_disagrees", node_id, field, message)
 
     def _add_output(self, node_id: str, target: str, *, is_free: bool) -> None:
@@ -134,6 +137,10 @@ class _Wiring:
                     if edge
                     else PlanEdge(_made_id(source, target, taken), source, target, order=order)
                 )
+
+
+def _listed(ids: Sequence[str]) -> str:
+    return ", ".join([*ids[:_IDS_SHOWN], *(["…"] if len(ids) > _IDS_SHOWN else [])])
 
 
 def _made_id(source: str, target: str, taken: set[str]) -> str:

@@ -270,6 +270,19 @@ def test_plan_4_the_order_of_members_nodes_and_single_edges_does_not_matter() ->
     assert plan(shuffled, *WIRES[2:], *WIRES[:2]).to_json() == plan(CHAIN, *WIRES).to_json()
 
 
+def test_plan_4_numbers_without_a_fraction_are_integers_as_far_as_those_are_exact() -> None:
+    read = read_plan({"metadata": {"a": 2.0, "b": -0.0, "c": 1e30, "d": 2.0**53, "e": 0.5}})
+    assert json.dumps(read.metadata) == '{"a": 2, "b": 0, "c": 1e+30, "d": 9007199254740992, "e": 0.5}'
+    assert read_plan(read.to_json()) == read
+
+
+def test_plan_1_long_names_are_not_repeated_whole() -> None:
+    long = told([{**data("a"), "x" * 10_000: 1}])
+    long["edges"] = [{"id": "e", "source": "a", "target": "b" * 10_000}]
+    assert codes(long) == ["unknown_member", "missing_end"]
+    assert all(len(problem.message) < 1_000 for problem in problems(long))
+
+
 def test_plan_5_references_become_edges() -> None:
     read = plan(
         [
