@@ -173,7 +173,6 @@ class Filling:
             user_id=self.group.people["admin"], project_id=self.group.project,
         )  # fmt: skip
 
-
     async def _replay(self, graph_id: UUID, readers: Collection[str]) -> None:
         admin, hashes = self.group.people["admin"], {"dag_state_hash": HASH, "data_digest": HASH}
         await self.add("graph_bases", readers, graph_id=graph_id, content=b"{}", plan_node_id="n", **hashes)
@@ -182,7 +181,15 @@ class Filling:
         told = {"dag_state_hash": HASH, "applicability_signature": HASH[:16]}
         through = {"first_operation_id": 1, "last_operation_id": 1}
         await self.add(
-            "manual_edits", readers, id=uuid4(), graph_id=graph_id, number=1, created_by=admin, **said, **told, **through
+            "manual_edits",
+            readers,
+            id=uuid4(),
+            graph_id=graph_id,
+            number=1,
+            created_by=admin,
+            **said,
+            **told,
+            **through,
         )
         outcome = {"applied_edits": "[]", "failed_edits": "[]", "inapplicable_edits": "[]"}
         await self.add(
