@@ -17,7 +17,9 @@ CREATE TABLE project_inputs (
     CONSTRAINT fk_project_inputs_project_id FOREIGN KEY (project_id) REFERENCES projects (id) ON DELETE CASCADE,
     CONSTRAINT fk_project_inputs_uploaded_by FOREIGN KEY (uploaded_by) REFERENCES users (id) ON DELETE RESTRICT,
     CONSTRAINT ck_project_inputs_name CHECK (
-        char_length(name) BETWEEN 1 AND 200 AND name !~ '[\u0001-\u001f\u007f-\u009f]'
+        char_length(name) <= 200
+        AND name ~ '[^ \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]'
+        AND name !~ '[\u0001-\u001f\u007f-\u009f]'
     ),
     CONSTRAINT ck_project_inputs_format CHECK (format IN ('csv', 'tsv', 'json')),
     CONSTRAINT ck_project_inputs_digest CHECK (digest ~ '^[0-9a-f]{64}$'),
@@ -124,14 +126,20 @@ CREATE TABLE manual_edits (
     )),
     CONSTRAINT ck_manual_edits_operation_data CHECK (jsonb_typeof(operation_data) = 'object'),
     CONSTRAINT ck_manual_edits_context_data CHECK (jsonb_typeof(context_data) = 'object'),
+    CONSTRAINT ck_manual_edits_number CHECK (number > 0),
+    CONSTRAINT ck_manual_edits_hashes CHECK (
+        dag_state_hash ~ '^[0-9a-f]{64}$' AND applicability_signature ~ '^[0-9a-f]{16}$'
+    ),
     CONSTRAINT ck_manual_edits_operations CHECK (first_operation_id <= last_operation_id),
-    CONSTRAINT ck_manual_edits_deactivated_at CHECK (is_active = (deactivated_at IS NULL))
+    CONSTRAINT ck_manual_edits_deactivated_at CHECK (is_active = (deactivated_at IS NULL)),
+    CONSTRAINT ck_manual_edits_active CHECK (
+        CASE WHEN is_active THEN deactivation_reason IS NULL ELSE NOT is_open_conflict END
+    )
 );
 
 CREATE INDEX idx_manual_edits_graph_active ON manual_edits (graph_id, is_active);
 CREATE INDEX idx_manual_edits_dag_state ON manual_edits (dag_state_hash);
 CREATE INDEX idx_manual_edits_created ON manual_edits (created_at);
-CREATE INDEX idx_manual_edits_created_by ON manual_edits (created_by);
 
 COMMENT ON TABLE manual_edits IS 'What people did to graphs that have a base: applied again, in order, whenever that changes. A projection of the log.';
 COMMENT ON COLUMN manual_edits.id IS 'UUIDv7, made by the application.';
@@ -166,7 +174,13 @@ CREATE TABLE plan_executions (
     CONSTRAINT fk_plan_executions_triggered_by FOREIGN KEY (triggered_by) REFERENCES users (id) ON DELETE SET NULL,
     CONSTRAINT ck_plan_executions_execution_type CHECK (execution_type IN ('manual', 'automatic', 'scheduled')),
     CONSTRAINT ck_plan_executions_status CHECK (status IN ('running', 'completed', 'failed', 'cancelled')),
-    CONSTRAINT ck_plan_executions_completed_at CHECK ((status = 'running') = (completed_at IS NULL))
+    CONSTRAINT ck_plan_executions_completed_at CHECK ((status = 'running') = (completed_at IS NULL)),
+    CONSTRAINT ck_plan_executions_plan_dag_snapshot CHECK (jsonb_typeof(plan_dag_snapshot) = 'object'),
+    CONSTRAINT ck_plan_executions_generated_graphs CHECK (jsonb_typeof(generated_graphs) = 'object'),
+    CONSTRAINT ck_plan_executions_lists CHECK (
+        jsonb_typeof(targets) = 'array' AND jsonb_typeof(node_runs) = 'array'
+        AND jsonb_typeof(generated_files) = 'array'
+    )
 );
 
 CREATE INDEX idx_plan_executions_project ON plan_executions (project_id, started_at);
@@ -204,6 +218,10 @@ CREATE TABLE export_operations (
     CONSTRAINT fk_export_operations_execution_id FOREIGN KEY (execution_id) REFERENCES plan_executions (id) ON DELETE CASCADE,
     CONSTRAINT fk_export_operations_triggered_by FOREIGN KEY (triggered_by) REFERENCES users (id) ON DELETE SET NULL,
     CONSTRAINT ck_export_operations_status CHECK (status IN ('pending', 'completed', 'failed')),
+    CONSTRAINT ck_export_operations_completed_at CHECK ((status = 'pending') = (completed_at IS NULL)),
+    CONSTRAINT ck_export_operations_configs CHECK (
+        jsonb_typeof(render_config) = 'object' AND jsonb_typeof(graph_config) = 'object'
+    ),
     CONSTRAINT ck_export_operations_of CHECK (graph_id IS NOT NULL OR execution_id IS NOT NULL)
 );
 
@@ -240,12 +258,21 @@ CREATE TABLE edit_replay_summaries (
     CONSTRAINT fk_edit_replay_summaries_graph_id FOREIGN KEY (graph_id) REFERENCES graphs (id) ON DELETE CASCADE,
     CONSTRAINT fk_edit_replay_summaries_execution_id FOREIGN KEY (execution_id) REFERENCES plan_executions (id) ON DELETE SET NULL,
     CONSTRAINT fk_edit_replay_summaries_triggered_by FOREIGN KEY (triggered_by) REFERENCES users (id) ON DELETE SET NULL,
-    CONSTRAINT ck_edit_replay_summaries_cause CHECK (cause IN ('plan', 'request', 'parent', 'edits'))
+    CONSTRAINT ck_edit_replay_summaries_cause CHECK (cause IN ('plan', 'request', 'parent', 'edits')),
+    CONSTRAINT ck_edit_replay_summaries_lists CHECK (
+        jsonb_typeof(applied_edits) = 'array' AND jsonb_typeof(already_applied_edits) = 'array'
+        AND jsonb_typeof(conflicts) = 'array' AND jsonb_typeof(failed_edits) = 'array'
+        AND jsonb_typeof(inapplicable_edits) = 'array' AND jsonb_typeof(warnings) = 'array'
+        AND jsonb_typeof(removed_entities) = 'array' AND jsonb_typeof(unseen_operations) = 'array'
+    ),
+    CONSTRAINT ck_edit_replay_summaries_hashes CHECK (
+        dag_state_hash ~ '^[0-9a-f]{64}$' AND data_digest ~ '^[0-9a-f]{64}$'
+    )
 );
 
-CREATE INDEX idx_replay_summaries_graph ON edit_replay_summaries (graph_id, replay_timestamp);
-CREATE INDEX idx_replay_summaries_execution ON edit_replay_summaries (execution_id);
-CREATE INDEX idx_replay_summaries_triggered_by ON edit_replay_summaries (triggered_by);
+CREATE INDEX idx_edit_replay_summaries_graph ON edit_replay_summaries (graph_id, replay_timestamp);
+CREATE INDEX idx_edit_replay_summaries_execution ON edit_replay_summaries (execution_id);
+CREATE INDEX idx_edit_replay_summaries_triggered_by ON edit_replay_summaries (triggered_by);
 
 COMMENT ON TABLE edit_replay_summaries IS 'What became of the manual edits of a graph each time it was rebuilt.';
 COMMENT ON COLUMN edit_replay_summaries.id IS 'UUIDv7, made by the application.';
@@ -257,14 +284,6 @@ COMMENT ON COLUMN edit_replay_summaries.failed_edits IS 'JSON array of {edit_id,
 COMMENT ON COLUMN edit_replay_summaries.inapplicable_edits IS 'JSON array of {edit_id, reason, message}.';
 COMMENT ON COLUMN edit_replay_summaries.removed_entities IS 'JSON array of {root, id, fields}: what went while it held a position, content or fields nobody here knows.';
 COMMENT ON COLUMN edit_replay_summaries.unseen_operations IS 'JSON array of operations that changed nothing, for what they were made on was deleted.';
-
-CREATE FUNCTION caller_is_in_execution(execution_id uuid) RETURNS boolean LANGUAGE sql STABLE
-SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT EXISTS (
-        SELECT FROM plan_executions e JOIN projects p ON p.id = e.project_id
-        WHERE e.id = $1 AND p.group_id IN (SELECT caller_groups('viewer'))
-    )
-$$;
 
 DO $$
 DECLARE
@@ -292,30 +311,32 @@ $$;
 CREATE POLICY change ON manual_edits FOR UPDATE TO layercake_app USING (graph_id = (SELECT caller_graph('member')));
 CREATE POLICY read ON graph_bases FOR SELECT TO layercake_app USING (role_in_graph(graph_id) IS NOT NULL);
 CREATE POLICY make ON graph_bases FOR INSERT TO layercake_app WITH CHECK (graph_id = (SELECT caller_graph('member')));
+CREATE POLICY change ON graph_bases FOR UPDATE TO layercake_app USING (graph_id = (SELECT caller_graph('member')));
 CREATE POLICY read ON project_inputs FOR SELECT TO layercake_app
     USING (EXISTS (SELECT FROM projects p WHERE p.id = project_id));
 CREATE POLICY make ON project_inputs FOR INSERT TO layercake_app
     WITH CHECK (uploaded_by = (SELECT caller_id()) AND is_at_least(role_in_project(project_id), 'member'));
 CREATE POLICY change ON project_inputs FOR UPDATE TO layercake_app
-    USING (is_at_least(role_in_project(project_id), 'member')) WITH CHECK (uploaded_by = (SELECT caller_id()));
+    USING (is_at_least(role_in_project(project_id), 'member'))
+    WITH CHECK (uploaded_by = (SELECT caller_id()) AND is_at_least(role_in_project(project_id), 'member'));
 CREATE POLICY remove ON project_inputs FOR DELETE TO layercake_app
     USING (is_at_least(role_in_project(project_id), 'member'));
 CREATE POLICY read ON plan_executions FOR SELECT TO layercake_app
     USING (EXISTS (SELECT FROM projects p WHERE p.id = project_id));
 CREATE POLICY read ON export_operations FOR SELECT TO layercake_app USING (
-    role_in_graph(graph_id) IS NOT NULL OR (graph_id IS NULL AND caller_is_in_execution(execution_id))
+    CASE WHEN graph_id IS NULL THEN EXISTS (SELECT FROM plan_executions e WHERE e.id = execution_id)
+    ELSE role_in_graph(graph_id) IS NOT NULL END
 );
 
-GRANT SELECT, UPDATE (is_active, deactivated_at, deactivation_reason) ON manual_edits TO layercake_app;
+GRANT SELECT, UPDATE (is_active, is_open_conflict, deactivated_at, deactivation_reason) ON manual_edits TO layercake_app;
 GRANT SELECT ON edit_replay_summaries, plan_executions, export_operations TO layercake_app;
 GRANT SELECT (graph_id, dag_state_hash, data_digest, plan_node_id, edits_through, version), INSERT (
     graph_id, content, dag_state_hash, data_digest, plan_node_id
-) ON graph_bases TO layercake_app;
-GRANT SELECT, INSERT, UPDATE, DELETE ON project_inputs TO layercake_app;
+), UPDATE (version) ON graph_bases TO layercake_app;
+GRANT SELECT, INSERT, UPDATE (format, content, digest, row_count, uploaded_by), DELETE ON project_inputs TO layercake_app;
 
 -- migrate:down
 
 DROP TABLE edit_replay_summaries, export_operations, plan_executions, manual_edits, graph_clients, graph_bases,
     plan_results, project_inputs;
-DROP FUNCTION caller_is_in_execution(uuid);
 REVOKE SELECT (name, rules, plan_dag, plan_dag_version), UPDATE (plan_dag, plan_dag_version) ON projects FROM layercake_log;

@@ -15,7 +15,10 @@ from tests.contract.two_groups import PEOPLE, Group, TwoGroups, fill, key_of, un
 
 NOBODY = Caller(UUID(int=0))
 EVERYBODY = (*PEOPLE, "guest")
-PER_GRAPH = {"nodes", "edges", "layers", "crdt_operations", "quarantined_operations", "graph_checkpoints"}
+PER_GRAPH = {
+    "nodes", "edges", "layers", "crdt_operations", "quarantined_operations", "graph_checkpoints", "manual_edits",
+    "edit_replay_summaries",
+}  # fmt: skip
 """Tables that show one graph alone in a transaction that is about one."""
 
 TABLES = """
@@ -210,12 +213,13 @@ async def test_ISO_4_the_same_statements_do_reach_rows_of_ones_own(owner: asyncp
                 statement = f"UPDATE {table} SET {column} = {column} RETURNING {await key_of(owner, table)}"
                 changed |= {table} if await written(owner, statement) else set()
     assert changed == {
-        "event_streams", "graph_checkpoints", "graph_roles", "graphs", "group_memberships", "groups", "invitations",
-        "oauth_tokens", "personal_access_tokens", "projects", "sessions", "share_links", "users",
+        "event_streams", "graph_bases", "graph_checkpoints", "graph_roles", "graphs", "group_memberships", "groups",
+        "invitations", "manual_edits", "oauth_tokens", "personal_access_tokens", "project_inputs", "projects",
+        "sessions", "share_links", "users",
     }  # fmt: skip
 
 
-OWNERS = {"user_id", "created_by", "granted_by"}
+OWNERS = {"user_id", "created_by", "granted_by", "uploaded_by"}
 PERSONAL = {"sessions", "oauth_tokens", "personal_access_tokens"}
 HASHES = {"token_hash", "refresh_token_hash", "access_token_hash", "key", "secret"}
 
@@ -250,7 +254,10 @@ async def test_ISO_4_no_row_is_added_to_another_group(owner: asyncpg.Connection,
                 async with acting(owner, caller, graph_id):
                     with pytest.raises(asyncpg.InsufficientPrivilegeError):
                         await owner.execute(statement, *values.values())
-    assert {"projects", "graphs", "crdt_operations", "events", "audit_log", "share_links", "sessions"} <= tried
+    assert {
+        "projects", "graphs", "crdt_operations", "events", "audit_log", "share_links", "sessions", "graph_bases",
+        "project_inputs",
+    } <= tried  # fmt: skip
 
 
 @pytest.mark.parametrize("name", EVERYBODY)

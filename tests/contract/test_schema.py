@@ -244,7 +244,7 @@ async def test_the_server_does_its_own_work_and_changes_nothing_that_people_do(o
     await owner.execute("UPDATE graphs SET crdt_through = 1, projected_through = 1, node_count = 0")
     await owner.execute("DELETE FROM crdt_operations WHERE id = 1")
     for statement in (
-        "SELECT name FROM projects",
+        "SELECT description FROM projects",
         "UPDATE projects SET name = 'x'",
         "UPDATE graphs SET name = 'x'",
         "DELETE FROM graphs",

@@ -16,6 +16,7 @@ KEYS = """
     WHERE contype = 'p' AND conrelid = $1::regclass ORDER BY attnum
 """
 
+HASH = "0" * 64
 IN_THE_GROUP = ("admin", "member", "viewer", "hidden")
 """`hidden` is a member from whom one graph is hidden."""
 READERS = ("admin", "member", "viewer", "shared", "guest", "backend")
@@ -78,6 +79,7 @@ class Filling:
         await self._rights()
         await self._content()
         await self._log()
+        await self._plan()
 
     async def _people(self) -> None:
         group = self.group
@@ -159,6 +161,7 @@ class Filling:
                 "graph_checkpoints", readers, id=uuid4(), graph_id=graph_id, created_by=admin, **saved
             )  # fmt: skip
             await self._history(graph_id, readers, writers)
+            await self._replay(graph_id, readers)
             await self.add("graph_leases", (), graph_id=graph_id, node_id=uuid4())
         await self._history(group.project, IN_THE_GROUP, ("admin", "member", "hidden"))
         await self.add("crdt_flushes", (), flush_id=uuid4())
@@ -169,6 +172,40 @@ class Filling:
             "events", readers, stream_id=stream_id, version=1, event_type="graph.edited", payload="{}",
             user_id=self.group.people["admin"], project_id=self.group.project,
         )  # fmt: skip
+
+    async def _replay(self, graph_id: UUID, readers: Collection[str]) -> None:
+        admin, hashes = self.group.people["admin"], {"dag_state_hash": HASH, "data_digest": HASH}
+        await self.add("graph_bases", readers, graph_id=graph_id, content=b"{}", plan_node_id="n", **hashes)
+        await self.add("graph_clients", (), graph_id=graph_id, client_id="1", user_id=admin)
+        said = {"operation_type": "node_delete", "entity_id": "n", "operation_data": "{}", "context_data": "{}"}
+        told = {"dag_state_hash": HASH, "applicability_signature": HASH[:16]}
+        through = {"first_operation_id": 1, "last_operation_id": 1}
+        await self.add(
+            "manual_edits",
+            readers,
+            id=uuid4(),
+            graph_id=graph_id,
+            number=1,
+            created_by=admin,
+            **said,
+            **told,
+            **through,
+        )
+        outcome = {"applied_edits": "[]", "failed_edits": "[]", "inapplicable_edits": "[]"}
+        await self.add(
+            "edit_replay_summaries", readers, id=uuid4(), graph_id=graph_id, cause="request", **outcome, **hashes
+        )
+
+    async def _plan(self) -> None:
+        project, admin, execution_id = {"project_id": self.group.project}, self.group.people["admin"], uuid4()
+        read = {"name": "nodes.csv", "format": "csv", "content": b"id", "digest": HASH, "row_count": 0}
+        await self.add("project_inputs", IN_THE_GROUP, uploaded_by=admin, **project, **read)
+        await self.add("plan_results", (), node_id="n", result_key=HASH, content=b"{}", **project)
+        ran = {"execution_type": "manual", "plan_dag_snapshot": "{}", "status": "running"}
+        await self.add("plan_executions", IN_THE_GROUP, id=execution_id, **project, **ran)
+        for graph_id, readers in ((self.group.graph, READERS), (None, IN_THE_GROUP)):
+            made = {"execution_id": execution_id, "format": "DOT", "output_path": "deck.dot", "status": "pending"}
+            await self.add("export_operations", readers, id=uuid4(), graph_id=graph_id, **made)
 
 
 def unique() -> bytes:
