@@ -16,11 +16,8 @@ from pycrdt import Map
 
 from collab.document import LiveDocument, PoisonedDocumentError
 from collab.loading import Loading
-from persistence.document import Edge, Layer, Node, is_valid, read_edge, read_layer, read_node
+from persistence.document import MAX_KEY_BYTES, Edge, Layer, Node, is_valid, read_edge, read_layer, read_node
 from persistence.ports import Changes, Compaction, GraphCursor, ProjectionStep, StoredOperation
-
-MAX_KEY_BYTES = 1_024
-"""A longer key, or end of an edge, cannot be indexed (SCHEMA-18)."""
 
 CONTENT_ROOTS = ("nodes", "edges", "layers", "meta")
 

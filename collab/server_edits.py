@@ -78,7 +78,7 @@ class ServerEdits:
         return edit.summary
 
     async def replay(self, caller: Caller, graph_id: UUID, prepare: Callable[[], Awaitable[Build]]) -> Replayed:
-        """Make a graph what its base and its edits say (`replay.ports.LiveReplay`).
+        """Make a graph what its base and its edits say.
 
         `prepare` is awaited once all that the document held at the beginning is committed: whatever edits it finds,
         those are among them. What people do from then on is concurrent with the replay, and theirs wins a conflict.

@@ -16,6 +16,12 @@ from pycrdt import Decoder, Doc, Map, Text, TransactionEvent
 MAX_UPDATE_BYTES = 64 * 1024
 """No update made here is larger, as long as no single entity is."""
 
+MAX_KEY_BYTES = 1_024
+"""Of the id of an entity, and of the ends of an edge: a longer one cannot be indexed (SCHEMA-18)."""
+
+MAX_VALUE_DEPTH = 64
+"""How deep lists and objects may lie in each other in the value of a field (WIRE-3)."""
+
 MAX_EXACT_INTEGER = 2**53
 """Yjs numbers are doubles: beyond this, not every integer is one."""
 

@@ -4,20 +4,16 @@ Whoever changes edits locks the row of `graph_bases` first: the follower that ca
 switch them on and off come one after the other.
 """
 
-from uuid import UUID
-
 import asyncpg
 
-from persistence.replay_records import GraphBase, ReplayRecord
+from persistence.replay_records import ReplayRecord
 
 KEPT_SUMMARIES = 100
 """How many summaries of a graph are kept, but for those with entities that could come again."""
 
-WRITE_BASE = """
-    INSERT INTO graph_bases (graph_id, content, dag_state_hash, data_digest, plan_node_id) VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (graph_id) DO UPDATE SET
-        content = EXCLUDED.content, dag_state_hash = EXCLUDED.dag_state_hash, data_digest = EXCLUDED.data_digest,
-        version = graph_bases.version + 1
+CHANGE_BASE = """
+    UPDATE graph_bases SET content = $2, dag_state_hash = $3, data_digest = $4, version = version + 1
+    WHERE graph_id = $1
 """
 DEACTIVATE = """
     UPDATE manual_edits e SET
@@ -59,17 +55,13 @@ FORGET_SUMMARIES = """
 """
 
 
-async def write_base(connection: asyncpg.Connection, graph_id: UUID, base: GraphBase) -> None:
-    """Make `base` that of the graph. Part of the caller's transaction."""
-    await connection.execute(
-        WRITE_BASE, graph_id, base.content, base.dag_state_hash, base.data_digest, base.plan_node_id
-    )
-
-
 async def write_replay(connection: asyncpg.Connection, replay: ReplayRecord) -> None:
-    """Store what a replay made: base, edits switched off or rebased, summary. Part of the caller's transaction."""
-    graph_id, reasons = replay.graph_id, replay.deactivated
-    await write_base(connection, graph_id, replay.base)
+    """Store what a replay made: base, edits switched off or rebased, summary. Part of the caller's transaction.
+
+    The graph got its first base when it was made (`persistence.graphs`).
+    """
+    graph_id, base, reasons = replay.graph_id, replay.base, replay.deactivated
+    await connection.execute(CHANGE_BASE, graph_id, base.content, base.dag_state_hash, base.data_digest)
     await connection.execute(DEACTIVATE, graph_id, list(reasons), list(reasons.values()), replay.through)
     await connection.execute(REBASE, graph_id, replay.rebased, replay.through)
     await connection.execute(OPEN_CONFLICTS, graph_id, replay.outcomes)
@@ -82,7 +74,7 @@ async def write_replay(connection: asyncpg.Connection, replay: ReplayRecord) -> 
         replay.triggered_by,
         replay.outcomes,
         replay.removed,
-        replay.base.dag_state_hash,
-        replay.base.data_digest,
+        base.dag_state_hash,
+        base.data_digest,
     )
     await connection.execute(FORGET_SUMMARIES, graph_id, KEPT_SUMMARIES)

@@ -10,10 +10,7 @@ from typing import Any
 
 import orjson
 
-from persistence.document import MAX_EXACT_INTEGER
-
-MAX_VALUE_DEPTH = 64
-"""How deep lists and objects may lie in each other."""
+from persistence.document import MAX_EXACT_INTEGER, MAX_VALUE_DEPTH
 
 _SEPARATORS = re.compile(r"[_\-\s]")
 _SURROGATE = re.compile("[\ud800-\udfff]")

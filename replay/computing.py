@@ -4,21 +4,15 @@ Pure and deterministic: ids and order of a result are the same on every run. Tim
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import TypeVar
-from uuid import UUID, uuid5
 
-from persistence.document import Edge, GraphContent, Node
-from replay.computation_errors import ComputationError, raise_if_any
+from persistence.document import GraphContent
+from replay.computation_errors import raise_if_any
 from replay.merging import merge
 from replay.node_configs import ConflictResolution, MergeConfig, TransformConfig
 from replay.partitions import containment_cycles, described
 from replay.plan import PlanNode
 from replay.transforms import transform
 
-__all__ = ["ComputationError", "check_graph", "compute", "with_lineages"]
-
-_Entity = TypeVar("_Entity", Node, Edge)
 _UNITED = MergeConfig(conflict_resolution=ConflictResolution.ERROR)
 
 
@@ -55,16 +49,3 @@ def _problems(content: GraphContent) -> Iterator[str]:
     parents = {node.id: node.belongs_to for node in content.nodes}
     for cycle in containment_cycles(parents):
         yield f"nodes contain themselves: {described(cycle)}; let one of them belong elsewhere"
-
-
-def with_lineages(content: GraphContent, graph_id: UUID) -> GraphContent:
-    """Return the content of a graph with the lineage of every node and edge said in it, for graphs made of this one."""
-    return replace(
-        content,
-        nodes=tuple(_with_lineage(node, graph_id) for node in content.nodes),
-        edges=tuple(_with_lineage(edge, graph_id) for edge in content.edges),
-    )
-
-
-def _with_lineage(entity: _Entity, graph_id: UUID) -> _Entity:
-    return entity if entity.lineage_id else replace(entity, lineage_id=uuid5(graph_id, entity.id))

@@ -15,6 +15,7 @@ from pycrdt import Doc, Map
 
 from persistence.document import (
     ABSENT,
+    MAX_VALUE_DEPTH,
     DocumentUpdate,
     GraphContent,
     Layer,
@@ -27,9 +28,6 @@ from persistence.document_edits import Change, Entity, edit_document, same_value
 from replay.operations import EDITED_FIELDS, KINDS, ROOTS, read_entity
 
 Fields = Mapping[str, Any]
-
-_MAX_DEPTH = 64
-"""How deep lists and objects may lie in each other where live editing takes them (WIRE-3)."""
 
 _EDITED: Mapping[str, frozenset[str]] = {ROOTS[kind]: frozenset(names) for kind, names in EDITED_FIELDS.items()}
 
@@ -142,7 +140,7 @@ def _unknown(change: Change, restored: Mapping[tuple[str, str], Fields]) -> Fiel
     return {name: value for name, value in fields.items() if name not in known and _is_flat(value)}
 
 
-def _is_flat(value: Any, depth_left: int = _MAX_DEPTH) -> bool:
+def _is_flat(value: Any, depth_left: int = MAX_VALUE_DEPTH) -> bool:
     if not isinstance(value, list | dict):
         return True
     inner = value.values() if isinstance(value, dict) else value

@@ -12,6 +12,7 @@ from persistence.document import Edge, Node
 from persistence.document_edits import Change, Entity
 from replay.applicability import Reason
 from replay.graph_state import GraphState
+from replay.partitions import containment_cycles
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Integrity:
 
     def _check_parents(self, state: GraphState, written: Written) -> None:
         parents = {id_: node.belongs_to for id_, node in state.nodes.items()}
-        open_ = deque([*_lost(parents), *(cycle[0] for cycle in _cycles(parents))])
+        open_ = deque([*_lost(parents), *(cycle[0] for cycle in containment_cycles(parents))])
         while open_:
             open_.extend(self._mend(open_.popleft(), parents, state, written))
 
@@ -143,20 +144,6 @@ def _cycle_through(node_id: str, parents: Mapping[str, str | None]) -> list[str]
 
 def _lost(parents: Mapping[str, str | None]) -> Iterator[str]:
     return (id_ for id_, parent in parents.items() if parent is not None and parent not in parents)
-
-
-def _cycles(parents: Mapping[str, str | None]) -> Iterator[list[str]]:
-    """Yield each cycle once, in linear time."""
-    walked: dict[str | None, str] = {}
-    for start in parents:
-        node: str | None = start
-        path: list[str] = []
-        while node is not None and node in parents and node not in walked:
-            walked[node] = start
-            path.append(node)
-            node = parents[node]
-        if node is not None and walked.get(node) == start:
-            yield path[path.index(node) :]
 
 
 def contains_itself(node_id: str, state: GraphState) -> bool:

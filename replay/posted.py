@@ -14,6 +14,8 @@ from pycrdt import Doc
 from persistence.document import (
     ABSENT,
     MAX_EXACT_INTEGER,
+    MAX_KEY_BYTES,
+    MAX_VALUE_DEPTH,
     Layer,
     effective_lineage,
     is_valid,
@@ -26,12 +28,6 @@ from replay.effects import effects, with_values
 from replay.graph_state import GraphState
 from replay.integrity import contains_itself
 from replay.operations import KINDS, ROOTS, Act, EditOperation, value_of
-
-MAX_ID_BYTES = 1_024
-"""A longer id cannot be indexed (SCHEMA-18)."""
-
-MAX_VALUE_DEPTH = 64
-"""How deep lists and objects may lie in each other where live editing takes them (WIRE-3)."""
 
 _TYPES: Mapping[str, tuple[str, Act]] = {f"{kind}_{act}": (kind, act) for kind in KINDS for act in Act}
 _IDS = ("source", "target", "belongs_to", "layer")
@@ -246,8 +242,8 @@ def _id_problems(path: str, value: Any) -> Iterator[OperationProblem]:
 
 
 def _invalid_id(value: str) -> str | None:
-    is_long = not 1 <= len(value.encode()) <= MAX_ID_BYTES
-    return f"expected 1 to {MAX_ID_BYTES} bytes" if is_long else None
+    is_long = not 1 <= len(value.encode()) <= MAX_KEY_BYTES
+    return f"expected 1 to {MAX_KEY_BYTES} bytes" if is_long else None
 
 
 def _unfit(value: Any, depth_left: int = MAX_VALUE_DEPTH) -> str | None:

@@ -12,13 +12,11 @@ from typing import Any
 
 import orjson
 
+from persistence.document import MAX_KEY_BYTES
 from workspace.issues import Issues
 from workspace.statements import Statement, Statements
 from workspace.tables import Row, Table, TableKind
 from workspace.values import UnfitValueError, document_number, lineage_value, object_value, position_value
-
-MAX_ID_BYTES = 1024
-"""What the rows of the store have for an id."""
 
 _TRUTH = {
     "true": True,
@@ -42,9 +40,9 @@ def read_statements(table: Table, issues: Issues) -> Statements:
 
 def id_problem(id_: str) -> str | None:
     """Say what is wrong with an id, if anything is."""
-    if 0 < len(id_.encode()) <= MAX_ID_BYTES:
+    if 0 < len(id_.encode()) <= MAX_KEY_BYTES:
         return None
-    return f"expected an id of 1 to {MAX_ID_BYTES} bytes"
+    return f"expected an id of 1 to {MAX_KEY_BYTES} bytes"
 
 
 def _with_made_ids(rows: Sequence[Row]) -> Iterator[tuple[str, Row]]:

@@ -61,11 +61,16 @@ def document_json(members: Mapping[str, Any], graph_id: UUID, document: bytes) -
 
 def export_file_name(graph_name: str, export_format: ExportFormat, table: TableKind | None = None) -> str:
     """Return a name for the file of a graph that any system takes: short, no separators, no dot in front."""
-    safe = _UNSAFE.sub("_", graph_name).strip(" ._").encode()
-    stem = safe[:MAX_FILE_NAME_BYTES].decode(errors="ignore") or "graph"
+    stem = safe_stem(graph_name)
     if table is not None:
         return f"{stem} {table.value}.csv"
     return f"{stem}.{'zip' if export_format is ExportFormat.CSV else export_format.value}"
+
+
+def safe_stem(name: str) -> str:
+    """Return what of a file's name comes before its ending: short, no separators, no dot in front."""
+    safe = _UNSAFE.sub("_", name).strip(" ._").encode()
+    return safe[:MAX_FILE_NAME_BYTES].decode(errors="ignore") or "graph"
 
 
 def export_head(graph: Graph) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from persistence.document import GraphContent, Node
 from persistence.document_edits import Change
+from replay.partitions import nearest_kept
 from workspace.issues import Issues
 from workspace.reading import FilesRead
 from workspace.references import Ids, Outcome, Outcomes, check_ends, check_layers, check_parents, parent_of
@@ -86,18 +87,15 @@ class _Side:
     def move_up(self) -> None:
         """Let nodes that are not said to belong elsewhere belong to what stays."""
         if self.said is not None and self.deleted:
-            self.said = replace(self.said, all=tuple(map(self._moved_up, self.said.all)))
+            parents = {id_: parent_of(self.before[id_]) for id_ in self.deleted}
+            self.said = replace(self.said, all=tuple(self._moved_up(outcome, parents) for outcome in self.said.all))
 
-    def _moved_up(self, outcome: Outcome) -> Outcome:
+    def _moved_up(self, outcome: Outcome, parents: Mapping[str, str | None]) -> Outcome:
         node = outcome.after
         parent = parent_of(node)
         if not isinstance(node, Node) or parent not in self.deleted or "belongs_to" in outcome.statement.fields:
             return outcome
-        passed: set[str | None] = set()
-        while parent in self.deleted and parent not in passed:
-            passed.add(parent)
-            parent = parent_of(self.before[parent])
-        return replace(outcome, after=replace(node, belongs_to=None if parent in passed else parent))
+        return replace(outcome, after=replace(node, belongs_to=nearest_kept(parent, parents, self.deleted)))
 
     def changes(self) -> list[Change]:
         outcomes = self.said.all if self.said else ()

@@ -4,10 +4,11 @@ Pure. Each check notes what is missing in `Issues`, where a file says it. What p
 and is left as it was is none of the file's faults.
 """
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from persistence.document import Node
+from replay.partitions import containment_cycles
 from workspace.issues import Issues
 from workspace.statements import Entity, Statement, Statements
 
@@ -81,7 +82,7 @@ def check_parents(nodes: Outcomes, ids: Ids, parents: Mapping[str, str | None], 
         by_id.setdefault(outcome.after.id, outcome)
         if missing := ids.missing(outcome, "belongs_to"):
             nodes.note(issues, outcome, "belongs_to", f"there is no node {missing!r}")
-    for cycle in _cycles({id_: parent for id_, parent in parents.items() if parent}):
+    for *cycle, _ in containment_cycles({id_: parent or None for id_, parent in parents.items()}):
         moved = [by_id[id_] for id_ in cycle if id_ in by_id and _is_moved(by_id[id_])]
         if moved:
             start = cycle.index(moved[0].after.id)
@@ -95,21 +96,6 @@ def _is_moved(outcome: Outcome) -> bool:
 def parent_of(node: Entity) -> str | None:
     """Return what a node belongs to, if anything."""
     return node.belongs_to if isinstance(node, Node) else None
-
-
-def _cycles(parents: Mapping[str, str]) -> Iterator[list[str]]:
-    """Yield each cycle once, from its first node in order that leads into it."""
-    done: set[str] = set()
-    for start in parents:
-        path: dict[str, None] = {}
-        current = start
-        while current in parents and current not in done and current not in path:
-            path[current] = None
-            current = parents[current]
-        if current in path:
-            ids = list(path)
-            yield ids[ids.index(current) :]
-        done.update(path)
 
 
 def _describe(cycle: list[str]) -> str:

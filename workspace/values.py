@@ -6,10 +6,7 @@ Pure. Yjs numbers are doubles, and values nest as deep as live editing takes the
 from typing import Any
 from uuid import UUID
 
-from persistence.document import MAX_EXACT_INTEGER
-
-MAX_VALUE_DEPTH = 64
-"""How deep lists and objects may lie in each other."""
+from persistence.document import MAX_EXACT_INTEGER, MAX_VALUE_DEPTH
 
 
 class UnfitValueError(ValueError):

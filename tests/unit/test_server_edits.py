@@ -19,6 +19,7 @@ from persistence.document import DocumentUpdate
 from persistence.errors import GraphServedElsewhereError, InvalidValueError, NotFoundError, StoreUnavailableError
 from persistence.ports import DocumentChunk, Refusal
 from persistence.records import Caller, Record, ServerEdit
+from persistence.replay_records import REPLAY_SESSION_ID, PlanRecord
 from tests.clients.eventually import eventually
 from tests.unit.rooms import GRAPH, USER, Client, Clock, HeldLog, OneNode
 from tests.unit.test_hub import SlowStore
@@ -129,6 +130,44 @@ async def test_EDIT_2_in_a_true_conflict_the_persons_edit_wins() -> None:
     writer.read()
     assert values(writer.doc) == {"a": "person"}
     assert values(writer.room.document.doc) == {"a": "person"}
+
+
+async def test_REPLAY_23_edits_are_looked_for_once_all_that_is_replayed_upon_is_committed() -> None:
+    """REPLAY-23: and what a person does meanwhile wins, and is told."""
+    node = Node()
+    writer = await node.client(1)
+    writer.doc.get("m", type=Map)["before"] = "person"
+    writer.push()
+    prepared: list[int] = []
+
+    async def prepare() -> Build:
+        prepared.append(len(node.log.stored))
+        writer.doc.get("m", type=Map)["a"] = "person"
+        writer.push()
+        return partial(put, keys=("a",))
+
+    replaying = asyncio.create_task(node.edits.replay(Caller(USER), GRAPH, prepare))
+    await asyncio.sleep(0)
+    assert (prepared, replaying.done()) == ([], False)
+    node.log.commit()
+    await node.until_held(2)
+    node.log.commit()
+    assert await replaying == ({"set": 1}, True)
+    assert prepared == [1]
+    assert node.log.stored[-1].session_id == REPLAY_SESSION_ID
+    assert values(writer.room.document.doc) == {"before": "person", "a": "person"}
+
+
+async def test_REPLAY_20_what_changes_nothing_is_stored_without_operations() -> None:
+    """REPLAY-20."""
+    node = Node()
+    record = PlanRecord(PROJECT, b"{}", "1.0")
+
+    async def prepare() -> Build:
+        return lambda _document, _client_id: ServerEdit((), {"updates": 0}, record)
+
+    assert await node.edits.replay(Caller(USER), GRAPH, prepare) == ({"updates": 0}, False)
+    assert (list(node.log.held), node.log.records) == ([], [record])
 
 
 async def test_EDIT_2_each_edit_is_made_by_a_client_nobody_was_before() -> None:

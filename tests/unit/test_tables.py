@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from persistence.document import Edge, GraphContent, Layer, Node
-from workspace.entities import MAX_ID_BYTES
+from persistence.document import MAX_KEY_BYTES, Edge, GraphContent, Layer, Node
 from workspace.importing import GraphRead, prepare_graph, read_graph
 from workspace.issues import MAX_ISSUES_SHOWN, TableErrors, TableIssue
 from workspace.tables import MAX_FILE_BYTES, MAX_ROW_CHARACTERS, MAX_ROWS, TableFile, TableKind, kind_of
@@ -238,8 +237,8 @@ def test_made_ids_do_not_meet() -> None:
 
 def test_an_id_is_bounded() -> None:
     """IMPORT-6."""
-    assert read(n_csv=f"id,label\n{'é' * (MAX_ID_BYTES // 2)},A\n").content.nodes
-    assert places(n_csv=f"id,label\n{'é' * (MAX_ID_BYTES // 2)}x,A\n") == [("n.csv", 2, "id")]
+    assert read(n_csv=f"id,label\n{'é' * (MAX_KEY_BYTES // 2)},A\n").content.nodes
+    assert places(n_csv=f"id,label\n{'é' * (MAX_KEY_BYTES // 2)}x,A\n") == [("n.csv", 2, "id")]
 
 
 def test_a_parent_must_be_there() -> None:

@@ -11,8 +11,9 @@ from collab.document import LiveDocument
 from collab.nesting import MAX_TYPE_DEPTH
 from collab.wire.errors import MalformedError, NestingError
 from collab.wire.state_vector import decode_state_vector, encode_state_vector
-from collab.wire.update import MAX_VALUE_DEPTH, walk
+from collab.wire.update import walk
 from collab.wire.varuint import prefixed, varuint
+from persistence.document import MAX_VALUE_DEPTH
 from tests.unit.documents import nested_arrays, recorded
 
 
