@@ -74,8 +74,9 @@ class Copies:
         return examine(chunks)
 
     async def _read(self, graph_id: UUID) -> DocumentCopy:
+        stored = await self._store.edits(graph_id)  # first, so that they are of nothing that the document lacks
         async with self._store.read(graph_id) as (cursor, pages):
-            copy = DocumentCopy(graph_id, cursor, self._settings.waiting_bytes)
+            copy = DocumentCopy(graph_id, cursor, self._settings.waiting_bytes, stored)
             async for operations in pages:
                 copy.apply(operations)
         copy.begin()

@@ -8,7 +8,7 @@ Times are seconds of `clock`, which is monotonic.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import NamedTuple
 from uuid import UUID
@@ -18,12 +18,15 @@ import structlog
 from collab.copies import Copies, CopiesSettings
 from collab.document import PoisonedDocumentError
 from collab.projection import DocumentCopy
-from persistence.errors import NotFoundError, StoreUnavailableError
-from persistence.ports import Backlog, Position, ProjectionStore, StoredOperation
+from persistence.errors import EditsChangedError, NotFoundError, StoreUnavailableError
+from persistence.ports import Backlog, BeginCapture, Position, ProjectionStore
 
 _log = structlog.get_logger("layercake.follower")
 
 _LAST_ID = 2**63 - 1
+
+_TRIES = 5
+"""How often a step is tried whose edits somebody else changes; then the copy is read again."""
 
 
 class FollowerSettings(NamedTuple):
@@ -81,11 +84,13 @@ class Follower:
     def __init__(
         self,
         store: ProjectionStore,
+        begin_capture: BeginCapture,
         clock: Callable[[], float],
         settings: FollowerSettings = FollowerSettings(),  # noqa: B008 - an immutable tuple
     ) -> None:
         self.statistics = FollowerStatistics()
         self._store = store
+        self._begin_capture = begin_capture
         self._clock = clock
         self._settings = settings
         self._copies = Copies(store, settings.copies)
@@ -224,22 +229,37 @@ class Follower:
         highest = position.highest
         if copy.through >= highest and not copy.remakes_rows:
             return True
-        operations = await self._next(copy, highest)
+        await self._next(copy, highest)
         # Rows that are remade are remade at once: halfway, those of entities yet to come would be deleted.
-        while copy.remakes_rows and operations and copy.through < highest:
-            operations = await self._next(copy, highest)
-        is_stored = await self._store.project(copy.step())
+        while copy.remakes_rows and copy.through < highest:
+            await self._next(copy, highest)
+        is_stored = await self._store_step(copy)
         self.statistics.steps += is_stored
         return is_stored
 
-    async def _next(self, copy: DocumentCopy, highest: int) -> Sequence[StoredOperation]:
-        operations = await self._store.operations(copy.graph_id, copy.through, highest)
-        copy.apply(operations)
+    async def _next(self, copy: DocumentCopy, highest: int) -> None:
+        copy.begin_capture(self._begin_capture)
+        limit = copy.limit(highest)
+        operations = await self._store.operations(copy.graph_id, copy.through, limit)
+        needed = copy.authors_needed(operations)
+        copy.apply(operations, await self._store.authors(copy.graph_id, list(needed)) if needed else {})
         if not operations:
-            copy.pass_to(highest)  # what is left up to there is in quarantine
+            copy.pass_to(limit)  # what is left up to there is in quarantine
         await self._quarantine(copy.graph_id, copy.take_refused())
         self.statistics.operations += len(operations)
-        return operations
+
+    async def _store_step(self, copy: DocumentCopy) -> bool:
+        """Store the copy's step, its edits as from those that somebody changed meanwhile."""
+        step = copy.step()
+        for _ in range(_TRIES):
+            try:
+                return await self._store.project(step)
+            except EditsChangedError:
+                stored = await self._store.edits(copy.graph_id)
+                if stored is None:
+                    return False
+                step = replace(step, edits=copy.capture_again(stored))
+        return False
 
     async def _quarantine(self, graph_id: UUID, bad: Mapping[int, str]) -> None:
         """Have operations left out that the copy was made without; before anything is stored that lacks them."""

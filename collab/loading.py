@@ -33,13 +33,14 @@ class Loading:
     """A document in the making. `refused` are the rows that are no part of it, by id, with what is wrong with them.
 
     What waits is not bounded: it is stored, and must not be lost. `banned` are updates that the document
-    failed on when they came in: no proof against a row.
+    failed on when they came in: no proof against a row. `row` is the one that was taken last. `document` is empty.
     """
 
-    def __init__(self, waiting_bytes: int, banned: Container[bytes] = ()) -> None:
-        self.document = LiveDocument()
+    def __init__(self, waiting_bytes: int, banned: Container[bytes] = (), document: LiveDocument | None = None) -> None:
+        self.document = LiveDocument() if document is None else document
         self.arrivals = Arrivals(self.document, waiting_bytes, banned, self._refuse_waiting)
         self.refused: dict[int, str] = {}
+        self.row = 0
         self._ids: dict[bytes, int] = {}
         self._split: set[int] = set()
 
@@ -67,6 +68,7 @@ class Loading:
 
     def take(self, id_: int, update: bytes) -> list[bytes]:
         """Take one row; return the updates that were applied with it. Raises PoisonedDocumentError."""
+        self.row = id_
         try:
             shape = walk(update)
             if not shape.has_gaps:

@@ -1,36 +1,58 @@
 """A follower's copy of one document, and what its rows become when operations are applied to it.
 
 Pure. The copy is made of committed operations only, in the order of their ids, and exactly as a room
-that loads them would make it. Which entities an operation changed is taken from the events of the
-three root maps; what they look like now is read from the document, so that a nested type that was
-replaced, deleted and added again in one transaction reads as it ended.
+that loads them would make it. If the graph has a base, what each operation did goes to a capture of manual edits.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any, Generic, TypeVar
+from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 import orjson
 from pycrdt import Map
 
-from collab.document import LiveDocument, PoisonedDocumentError
+from collab.document import Applied, LiveDocument, PoisonedDocumentError
+from collab.entity_table import EntityTable
 from collab.loading import Loading
-from persistence.document import MAX_KEY_BYTES, Edge, Layer, Node, is_valid, read_edge, read_layer, read_node
-from persistence.ports import Changes, Compaction, GraphCursor, ProjectionStep, StoredOperation
+from collab.recording import RecordedDocument, is_lost
+from collab.wire.update import Shape
+from persistence.document import (
+    Edge,
+    GraphContent,
+    Layer,
+    Node,
+    read_edge,
+    read_layer,
+    read_node,
+)
+from persistence.document_edits import Change
+from persistence.ports import (
+    AppliedOperation,
+    BeginCapture,
+    Changes,
+    Compaction,
+    EditCapture,
+    GraphCursor,
+    ProjectionStep,
+    StoredOperation,
+)
+from persistence.replay_records import Author, EditStep, StoredEdits
 
 CONTENT_ROOTS = ("nodes", "edges", "layers", "meta")
-
-_Entity = TypeVar("_Entity", Node, Edge, Layer)
 
 
 class DocumentCopy:
     """The document of one graph as of `through`; `fresh_operations` and `fresh_bytes` are not in its compacted state.
 
-    Raises BrokenStateError if that does not load.
+    `stored` is what its edits are captured from if it has a base. Raises BrokenStateError if the state does not load.
     """
 
-    def __init__(self, graph_id: UUID, cursor: GraphCursor, waiting_bytes: int) -> None:
+    def __init__(
+        self, graph_id: UUID, cursor: GraphCursor, waiting_bytes: int, stored: StoredEdits | None = None
+    ) -> None:
         self.graph_id = graph_id
         self.through = cursor.through
         self.projected_through = cursor.projected_through
@@ -39,12 +61,15 @@ class DocumentCopy:
         self.fresh_operations = 0
         self.fresh_bytes = 0
         self.rests_until = float("-inf")
-        self._loading = Loading(waiting_bytes)
-        self._document = self._loading.document
+        self._stored = stored
+        self._capture: EditCapture | None = None
+        self._authors: Mapping[int, Author] = {}
+        self._document = LiveDocument() if stored is None else RecordedDocument(self._owner, self._took)
+        self._loading = Loading(waiting_bytes, document=self._document)
         self.remakes_rows = cursor.projected_through < max(cursor.through, 1)
-        self._nodes = _Table(self._document, "nodes", Node, partial(read_node, graph_id))
-        self._edges = _Table(self._document, "edges", Edge, partial(read_edge, graph_id))
-        self._layers = _Table(self._document, "layers", Layer, read_layer)
+        self._nodes = EntityTable(self._document, "nodes", Node, partial(read_node, graph_id))
+        self._edges = EntityTable(self._document, "edges", Edge, partial(read_edge, graph_id))
+        self._layers = EntityTable(self._document, "layers", Layer, read_layer)
         if cursor.state is not None:
             self._loading.take_state(cursor.state)
             self.encoded_bytes = len(cursor.state)
@@ -54,11 +79,49 @@ class DocumentCopy:
         if not self.remakes_rows:
             self._changes()
 
-    def apply(self, operations: Sequence[StoredOperation]) -> None:
+    @property
+    def _tables(self) -> tuple[EntityTable[Node], EntityTable[Edge], EntityTable[Layer]]:
+        return self._nodes, self._edges, self._layers
+
+    def limit(self, highest: int) -> int:
+        """Return up to which operation, at most `highest`, the next are to be applied.
+
+        Where edits were captured last the capture goes on, so nothing is applied across that.
+        """
+        is_before = self._stored is not None and self._capture is None and self.through < self._stored.through
+        return min(highest, self._stored.through) if self._stored is not None and is_before else highest
+
+    def begin_capture(self, begin: BeginCapture) -> None:
+        """Have edits captured of what is applied from now on, if the graph has a base and that is not behind."""
+        if self._stored is None or self._capture is not None or self.through < self._stored.through:
+            return
+        for table in self._tables:
+            table.record()
+        content = GraphContent(self._nodes.entities(), self._edges.entities(), self._layers.entities())
+        self._capture, self._stored = (
+            begin(self.graph_id, self._stored, content),
+            replace(self._stored, base=b"", edits=()),
+        )
+
+    def capture_again(self, stored: StoredEdits) -> EditStep:
+        """Return the edits of the last step as from `stored`, which somebody changed meanwhile."""
+        assert self._capture is not None
+        return self._capture.capture_again(stored)
+
+    def authors_needed(self, operations: Sequence[StoredOperation]) -> Collection[int]:
+        """Return of which operations the authors have to be known to apply `operations`: those that wait, too."""
+        if self._capture is None:
+            return ()
+        return {*(operation.id for operation in operations), *self._loading.waiting().values()}
+
+    def apply(
+        self, operations: Sequence[StoredOperation], authors: Mapping[int, Author] = MappingProxyType({})
+    ) -> None:
         """Apply the next `operations`; those that come too early wait, those that may not touch it are left out.
 
-        Raises PoisonedDocumentError: then the copy is lost.
+        `authors` are those of `authors_needed`. Raises PoisonedDocumentError: then the copy is lost.
         """
+        self._authors = authors
         self._loading.take_rows(operations)
         self.encoded_bytes += sum(len(operation.update) for operation in operations)
         fresh = [len(operation.update) for operation in operations if operation.id > self.compacted_through]
@@ -81,11 +144,12 @@ class DocumentCopy:
         All of them are in the first step of a graph whose rows are to be remade.
         """
         nodes, edges, layers = self._changes()
-        warnings = sum(table.warnings for table in (self._nodes, self._edges, self._layers))
+        warnings = sum(table.warnings for table in self._tables)
         since, is_whole = self.projected_through, self.remakes_rows
         self.projected_through = self.through
         self.remakes_rows = False
-        return ProjectionStep(self.graph_id, since, self.through, is_whole, nodes, edges, layers, warnings)
+        edits = None if self._capture is None else self._capture.step()
+        return ProjectionStep(self.graph_id, since, self.through, is_whole, nodes, edges, layers, warnings, edits)
 
     def compaction(self) -> Compaction | None:
         """Return the copy as it is to be stored, or None if what is stored would not load as the same document.
@@ -112,99 +176,30 @@ class DocumentCopy:
     def _changes(self) -> tuple[Changes[Node], Changes[Edge], Changes[Layer]]:
         return self._nodes.changes(), self._edges.changes(), self._layers.changes()
 
+    def _owner(self, client_id: int) -> UUID | None:
+        return None if self._capture is None else self._capture.owner(client_id)
 
-class _Table(Generic[_Entity]):
-    """One root map and the rows that show it: for each key with a row, how many of its fields were no valid ones."""
-
-    def __init__(
-        self,
-        document: LiveDocument,
-        root: str,
-        kind: type[_Entity],
-        read: Callable[[str, Mapping[str, Any]], _Entity],
-    ) -> None:
-        self._doc = document.doc
-        self._map: Map[Any] = document.doc.get(root, type=Map)
-        self._fields = frozenset(kind.__slots__) - {"id"}
-        self._read: Callable[[str, Mapping[str, Any]], _Entity] = read
-        self._rows: dict[str, int] = {}
-        self._without_row: set[str] = set()
-        self._changed: set[str] | None = None
-        # Not `Map.observe_deep`: it makes Python values of everything that changed.
-        self._subscription = self._map.integrated.observe_deep(self._on_change)
-
-    @property
-    def warnings(self) -> int:
-        """How many fields are no valid ones, and how many entities have no row."""
-        return sum(self._rows.values()) + len(self._without_row)
-
-    def changes(self) -> Changes[_Entity]:
-        """Return what the rows become by all changes since the last call; the first time, all there is."""
-        written: list[_Entity] = []
-        deleted: list[str] = []
-        with self._doc.transaction():
-            changed, self._changed = self._all() if self._changed is None else self._changed, set()
-            for id_ in sorted(changed):
-                entity = self._entity(id_)
-                if entity is not None:
-                    written.append(entity)
-                elif self._rows.pop(id_, None) is not None:
-                    deleted.append(id_)
-        return Changes(written, deleted, len(self._rows))
-
-    def _all(self) -> set[str]:
-        return {*self._map.keys(), *self._rows, *self._without_row}
-
-    def _entity(self, id_: str) -> _Entity | None:
-        """Return the entity as its row shows it, None if it has none."""
-        self._without_row.discard(id_)
-        if id_ not in self._map:
-            return None
-        value = self._map[id_]
-        if not isinstance(value, Map) or not _is_storable_key(id_):
-            self._without_row.add(id_)
-            return None
-        fields = {name: field for name, field in _plain(value).items() if name in self._fields and field is not None}
-        valid = {name: field for name, field in fields.items() if is_valid(name, field) and _is_storable(name, field)}
-        self._rows[id_] = len(fields) - len(valid)
-        return self._read(id_, valid)
-
-    def _on_change(self, events: Iterable[Any]) -> None:
-        if self._changed is None:
+    def _took(self, update: bytes, shape: Shape, applied: Applied) -> None:
+        """Hand what one update did to the capture, as of the row that it was applied with."""
+        if self._capture is None:
             return
-        try:
-            for event in events:
-                # A number leads into a list that somebody keeps in the same root; it has no rows.
-                self._changed.update(key for key in event.path[:1] or event.keys if isinstance(key, str))
-        except BaseException:  # noqa: BLE001 - yrs panics on an entry that is a text's format; then all are looked at
-            self._changed = None
+        touched = [(table, table.take_touched()) for table in self._tables]
+        changes = [change for table, ids in touched for change in self._changed(table, ids)]
+        row = self._loading.row
+        own = self._loading.id_of(update) or row
+        is_unseen = not any(ids or ids is None for _, ids in touched) and is_lost(update, shape, applied)
+        if changes or applied.before:
+            clients = tuple(applied.before)
+            self._capture.take(AppliedOperation(row, self._authors[own], own, clients, changes, is_unseen))
 
-
-def _plain(entity: Map[Any]) -> dict[str, Any]:
-    """Return the fields of `entity` as plain JSON, with a weight that JSON cannot hold as it is."""
-    fields: dict[str, Any] = orjson.loads(str(entity))  # yrs writes JSON itself: 3 times as fast as to_py()
-    if "weight" in fields and fields["weight"] is None:
-        fields["weight"] = entity["weight"]
-    return fields
-
-
-def _is_storable_key(key: str) -> bool:
-    return "\0" not in key and len(key.encode()) <= MAX_KEY_BYTES
-
-
-def _is_storable(name: str, value: object) -> bool:
-    """Return whether PostgreSQL can hold a valid `value`: it has no NUL."""
-    if isinstance(value, str):
-        return _is_storable_key(value) if name in ("source", "target") else "\0" not in value
-    return not isinstance(value, dict) or b"\\u0000" not in orjson.dumps(value) or not _has_nul(value)
-
-
-def _has_nul(value: object) -> bool:
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any(_has_nul(part) for item in value.items() for part in item)
-    return isinstance(value, list) and any(map(_has_nul, value))
+    def _changed(self, table: EntityTable[Any], ids: Collection[str] | None) -> Iterator[Change]:
+        assert self._capture is not None
+        if ids is None:
+            ids = {*table.ids(), *self._capture.ids(table.root)}
+        for id_ in sorted(ids):
+            before, after = self._capture.before(table.root, id_), table.entity(id_)
+            if before != after:
+                yield Change(table.root, id_, before, after)
 
 
 def _is_same(loaded: LiveDocument, document: LiveDocument) -> bool:

@@ -30,6 +30,9 @@ from persistence.ports import Refusal
 from persistence.records import Caller, NewEvent, Operation, Record, ServerEdit
 from persistence.replay_records import REPLAY_SESSION_ID
 
+REPLAY_EVENT = "graph.replayed"
+"""Tells of a replay that changed the graph."""
+
 SERVER_SESSION_ID = "server"
 """Stands where the session would be for operations that no connection brought."""
 
@@ -82,13 +85,13 @@ class ServerEdits:
 
         `prepare` is awaited once all that the document held at the beginning is committed: whatever edits it finds,
         those are among them. What people do from then on is concurrent with the replay, and theirs wins a conflict.
-        Raises and ends as `edit` does.
+        One that changes the document is told by an event. Raises and ends as `edit` does.
         """
         async with self._turn(graph_id) as room:
             document, position = self._document(room), room.appended
             await _settled(room)
             edit = await self.run(await prepare(), document, self._unused_client_id(room))
-            await self._make(room, caller, edit, REPLAY_SESSION_ID, None)
+            await self._make(room, caller, edit, REPLAY_SESSION_ID, REPLAY_EVENT)
             return Replayed(edit.summary, room.appended > position + len(edit.updates))
 
     @asynccontextmanager

@@ -18,6 +18,9 @@ class Peer(Protocol):
     def close(self, code: int, reason: str) -> None:
         """Say goodbye with a close code; nothing is sent afterwards."""
 
+    def tell(self, notice: bytes) -> None:
+        """Tell the client's program something of the graph, a JSON object, if it can hear such."""
+
     def pause(self) -> None:
         """Hand nothing more to the room, and keep what comes, until `resume`: its document is made anew."""
 

@@ -1,6 +1,6 @@
 """What live editing asks of the store, as narrow protocols."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,8 +8,10 @@ from enum import Enum, auto
 from typing import Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
-from persistence.document import Edge, Layer, Node
+from persistence.document import Edge, GraphContent, Layer, Node
+from persistence.document_edits import Change, Entity
 from persistence.records import Operation, Record
+from persistence.replay_records import Author, EditStep, StoredEdits
 
 _Entity = TypeVar("_Entity", Node, Edge, Layer)
 
@@ -147,7 +149,8 @@ class Changes(Generic[_Entity]):
 class ProjectionStep:
     """What the rows of a graph become when its cursor goes from `since` to `through`.
 
-    `is_whole` tells that every entity is in it: rows of others are deleted.
+    `is_whole` tells that every entity is in it: rows of others are deleted. `edits` are those of a graph that has
+    a base.
     """
 
     graph_id: UUID
@@ -158,6 +161,52 @@ class ProjectionStep:
     edges: Changes[Edge]
     layers: Changes[Layer]
     warnings: int
+    edits: EditStep | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedOperation:
+    """What an operation did to the entities of a graph when it was applied, with row `operation_id` of the log.
+
+    `author` brought it, `clients` are those that it advanced, the first one first. Of `changes` each is of another
+    entity. `is_unseen` tells that it was made on what was deleted meanwhile, and changed nothing for that.
+    """
+
+    operation_id: int
+    author: Author
+    author_operation_id: int
+    clients: Sequence[int]
+    changes: Sequence[Change]
+    is_unseen: bool
+
+
+class EditCapture(Protocol):
+    """Makes the manual edits of one graph of what operations did to it, one after the other. Pure."""
+
+    def before(self, root: str, id_: str) -> Entity | None:
+        """Return an entity as the last operation taken left it."""
+
+    def ids(self, root: str) -> Collection[str]:
+        """Return the ids of all entities of a root map."""
+
+    def owner(self, client_id: int) -> UUID | None:
+        """Return whose edits a Yjs client makes, None of one that made none."""
+
+    def take(self, applied: AppliedOperation) -> None:
+        """Take the next operation."""
+
+    def step(self) -> EditStep:
+        """Return what became of the edits by all that was taken since the last call."""
+
+    def capture_again(self, stored: StoredEdits) -> EditStep:
+        """Return the same as the last `step`, but as from edits that somebody changed meanwhile."""
+
+
+class BeginCapture(Protocol):
+    """Where a graph's capture begins."""
+
+    def __call__(self, graph_id: UUID, stored: StoredEdits, content: GraphContent) -> EditCapture:
+        """Return one that has taken all up to `StoredEdits.through`, which made the graph `content`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +289,17 @@ class ProjectionStore(Protocol):
     async def quarantined(self) -> int:
         """Return how many operations of all graphs are quarantined."""
 
+    async def edits(self, graph_id: UUID) -> StoredEdits | None:
+        """Return what the edits of a graph are captured from; None if it has no base."""
+
+    async def authors(self, graph_id: UUID, operation_ids: Sequence[int]) -> Mapping[int, Author]:
+        """Return who brought operations of a graph into the log."""
+
     async def project(self, step: ProjectionStep) -> bool:
-        """Write a step and move the cursor, all or nothing; return False if the cursor was not at `since`."""
+        """Write a step and move the cursors, all or nothing; return False if the cursor was not at `since`.
+
+        Raises EditsChangedError if the step's edits are not of the version that is there now.
+        """
 
     async def compact(self, compaction: Compaction) -> bool:
         """Write a compacted state; return False if the state, or the cursor, is another one than the follower knew."""

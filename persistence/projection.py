@@ -8,12 +8,14 @@ from uuid import UUID
 import asyncpg
 
 from persistence.database import Database
+from persistence.edits import lock_edits, read_authors, read_edits, write_edits
 from persistence.entity_rows import EDGES, LAYERS, NODES
 from persistence.errors import NotFoundError, StoreUnavailableError
 from persistence.locks import LockKind, graph_lock
 from persistence.operations import READ_PENDING
 from persistence.ports import Backlog, Compaction, GraphCursor, Position, ProjectionStep, StoredOperation, Survey
 from persistence.quarantine import Quarantine
+from persistence.replay_records import Author, StoredEdits
 from persistence.translation import translate
 
 PAGE_OPERATIONS = 1_000
@@ -205,6 +207,17 @@ class Projection:
         """Return how many operations are quarantined (`persistence.ports.ProjectionStore`)."""
         return await self._quarantine.count()
 
+    async def edits(self, graph_id: UUID) -> StoredEdits | None:
+        """Read from one snapshot what edits are captured from (`persistence.ports.ProjectionStore`)."""
+        async with self._database.service() as connection:
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            return await read_edits(connection, graph_id)
+
+    async def authors(self, graph_id: UUID, operation_ids: Sequence[int]) -> Mapping[int, Author]:
+        """Read who brought operations into the log (`persistence.ports.ProjectionStore`)."""
+        async with self._database.service() as connection:
+            return await read_authors(connection, graph_id, operation_ids)
+
     ADVANCE = """
         UPDATE graphs SET projected_through = $3, node_count = $4, edge_count = $5, layer_count = $6,
             projection_warnings = $7
@@ -212,9 +225,11 @@ class Projection:
     """
 
     async def project(self, step: ProjectionStep) -> bool:
-        """Write a step with its cursor, in one transaction (`persistence.ports.ProjectionStore`)."""
+        """Write a step with its cursors, in one transaction (`persistence.ports.ProjectionStore`)."""
         counts = step.nodes.count, step.edges.count, step.layers.count
         async with self._database.service() as connection:
+            if step.edits is not None:
+                await lock_edits(connection, step.graph_id, step.edits.version)
             moved = await connection.fetchval(
                 self.ADVANCE, step.graph_id, step.since, step.through, *counts, step.warnings
             )
@@ -223,6 +238,8 @@ class Projection:
             await NODES.store(connection, step.graph_id, step.nodes, is_whole=step.is_whole)
             await EDGES.store(connection, step.graph_id, step.edges, is_whole=step.is_whole)
             await LAYERS.store(connection, step.graph_id, step.layers, is_whole=step.is_whole)
+            if step.edits is not None:
+                await write_edits(connection, step.graph_id, step.through, step.edits)
         return True
 
     # Never a state that the rows have not come to, nor one made from another than the last.

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from functools import partial
 from typing import BinaryIO
 
 import orjson
@@ -25,8 +26,10 @@ from persistence.audit import AuditLog
 from persistence.database import Database
 from persistence.errors import StoreError, StoreUnavailableError
 from persistence.events import Events
+from persistence.identifiers import new_id
 from persistence.projection import Projection
 from persistence.retention import Retention
+from replay.capture import Capture
 from server.logs import configure_logs
 from server.settings import Settings
 
@@ -53,7 +56,7 @@ class Report:
     pruned: int = 0
 
 
-def follower_settings(settings: Settings) -> FollowerSettings:
+def _follower_settings(settings: Settings) -> FollowerSettings:
     """Return those of `settings` that the follower needs."""
     return FollowerSettings(
         compaction_operations=settings.compaction_operations,
@@ -61,6 +64,12 @@ def follower_settings(settings: Settings) -> FollowerSettings:
         compaction_age_s=settings.compaction_age_s,
         copies=CopiesSettings(memory_bytes=settings.follower_bytes, waiting_bytes=settings.pending_bytes),
     )
+
+
+def follower(projection: Projection, settings: Settings) -> Follower:
+    """Return the follower of a database's graphs, which captures manual edits."""
+    clock = asyncio.get_running_loop().time
+    return Follower(projection, partial(Capture.begin, new_id), clock, _follower_settings(settings))
 
 
 class Maintenance:
@@ -74,7 +83,7 @@ class Maintenance:
         self._audit = AuditLog(database)
         self._projection = Projection(database)
         self.wake = asyncio.Event()
-        self._follower = Follower(self._projection, asyncio.get_running_loop().time, follower_settings(settings))
+        self._follower = follower(self._projection, settings)
         self._pruned = 0
 
     async def run(self, stop: asyncio.Event) -> None:

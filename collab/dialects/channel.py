@@ -48,6 +48,10 @@ class Channel(ABC):
         """End (`collab.session.Peer`)."""
 
     @abstractmethod
+    def tell(self, notice: bytes) -> None:
+        """Tell the client's program something (`collab.session.Peer`)."""
+
+    @abstractmethod
     def take_update(self, message: sync.Update) -> None:
         """Hand an update to the room and answer it as the dialect does."""
 

@@ -94,6 +94,10 @@ class HocuspocusChannel(Channel):
         else:
             self._line.close(code, reason)
 
+    def tell(self, notice: bytes) -> None:
+        """Send a stateless message."""
+        self._write(hocuspocus.stateless(notice))
+
     def expel(self, code: int, reason: str) -> None:
         """End this document; others on the socket go on, and a further token may be tried."""
         self.end()

@@ -1,6 +1,6 @@
-"""The y-websocket dialect: one graph a socket, named by its address, and messages 102 and 103.
+"""The y-websocket dialect: one graph a socket, named by its address, and messages 102 to 104.
 
-Source: y-websocket/src/y-websocket.js; messages 102 and 103 are ours.
+Source: y-websocket/src/y-websocket.js; messages 102 to 104 are ours.
 """
 
 from collections.abc import Hashable, Iterator
@@ -57,6 +57,8 @@ class YDialect:
             is_first = False
             if isinstance(one, sync.Token):
                 self._tokens.hear(one.token)
+            elif isinstance(one, sync.HearNotices):
+                self._channel.hears_notices = True
             else:
                 self._channel.receive(one)
 
@@ -83,13 +85,14 @@ class YDialect:
 
 
 class YChannel(Channel):
-    """The room behind one socket."""
+    """The room behind one socket. `hears_notices` tells that the client asked for them, by an empty message 104."""
 
     def __init__(self, line: Line, edge: Edge, room: Room, admission: Admission, session_id: str) -> None:
         super().__init__(line, edge, room, admission)
         self._session = Session(session_id, admission.principal, admission.read_only, self)
         self._asked_while_refused: Outbound | None = None
         self._is_holding = False
+        self.hears_notices = False
 
     @property
     def session(self) -> Session:
@@ -115,6 +118,11 @@ class YChannel(Channel):
         """Close the socket."""
         self.end()
         self._line.close(code, reason)
+
+    def tell(self, notice: bytes) -> None:
+        """Send message 104, if that was asked for."""
+        if self.hears_notices:
+            self.send(sync.notice(notice))
 
     def expel(self, code: int, reason: str) -> None:
         """Close the socket."""

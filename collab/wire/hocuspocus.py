@@ -97,7 +97,7 @@ def permission_denied(reason: str) -> Outbound:
 
 
 def stateless(payload: bytes) -> Outbound:
-    """Pass on what another client said."""
+    """Pass on what another client said, or tell something of the graph."""
     return Outbound(bytes((STATELESS,)) + prefixed(payload))
 
 

@@ -1,4 +1,4 @@
-"""The y-websocket dialect: messages of y-protocols, and messages 102 and 103 of ours.
+"""The y-websocket dialect: messages of y-protocols, and messages 102 to 104 of ours.
 
 One frame is one message, as clients before y-websocket 4 read it; several messages in one
 inbound frame are accepted. Source: y-protocols/sync.js, awareness.js, auth.js,
@@ -12,7 +12,7 @@ from collab.wire.errors import MalformedError
 from collab.wire.frames import Outbound
 from collab.wire.varuint import prefixed, read_bytes, read_varuint
 
-SYNC, AWARENESS, AUTH, QUERY_AWARENESS, ACKNOWLEDGE, TOKEN = 0, 1, 2, 3, 102, 103
+SYNC, AWARENESS, AUTH, QUERY_AWARENESS, ACKNOWLEDGE, TOKEN, NOTICE = 0, 1, 2, 3, 102, 103, 104
 STEP1, STEP2, UPDATE = 0, 1, 2
 MAX_TOKEN_BYTES = 64 * 1024
 """The longest token."""
@@ -61,10 +61,15 @@ class Token:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class HearNotices:
+    """The client understands notices: others print an error for a message that they do not know."""
+
+
 Message = Step1 | Update | Awareness | QueryAwareness | Acknowledge
 
 
-def messages(frame: bytes) -> Iterator[Message | Token]:
+def messages(frame: bytes) -> Iterator[Message | Token | HearNotices]:
     """Yield the messages of one inbound frame, in order.
 
     Raises MalformedError at the first byte that is none. Message types that are not known are
@@ -88,6 +93,9 @@ def messages(frame: bytes) -> Iterator[Message | Token]:
                 yield _token(content)
             elif kind == ACKNOWLEDGE:
                 yield Acknowledge(_ACKNOWLEDGE_PREFIX + frame[position:])
+                return
+            elif kind == NOTICE:
+                yield HearNotices()
                 return
             else:
                 return
@@ -136,6 +144,11 @@ def awareness(content: bytes) -> Outbound:
 def permission_denied(reason: str) -> Outbound:
     """Tell that a change was refused (y-protocols/auth.js `writePermissionDenied`)."""
     return Outbound(b"\x02\x00" + prefixed(reason.encode()))
+
+
+def notice(content: bytes) -> Outbound:
+    """Tell something of the graph, a JSON object."""
+    return Outbound(bytes((NOTICE,)) + prefixed(content))
 
 
 def token_answer(refusal: str) -> Outbound:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from math import isfinite
 from typing import Any, cast
 from uuid import UUID, uuid5
@@ -24,10 +25,13 @@ from persistence.identifiers import new_id
 from persistence.operations import StoredDocuments, write_flush
 from persistence.projects import Projects
 from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Caller, Operation
+from replay.capture import Capture
 from tests.property.test_convergence import everything
 from tests.unit.documents import recorded
 
 WAITING_BYTES = 4 * 1024 * 1024
+
+BEGIN_CAPTURE = partial(Capture.begin, new_id)
 
 NODES = """
     SELECT node_id, label, layer_id, is_partition, belongs_to, weight, comment, properties, lineage_id, "position",

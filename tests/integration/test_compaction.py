@@ -19,7 +19,7 @@ from persistence.database import Database
 from persistence.projection import Projection
 from persistence.records import ANONYMOUS_USER_ID, Operation
 from tests.clients.replicas import PycrdtReplica
-from tests.integration.followed import load, new_graph, store
+from tests.integration.followed import BEGIN_CAPTURE, load, new_graph, store
 from tests.integration.test_traces import Stroke, keystroke, load_trace, two_typists
 
 MOST = 1.5
@@ -86,7 +86,7 @@ async def test_a_state_is_not_much_larger_than_yjs_makes_it(name: str, database:
         await store(database, graph_id, log[start : start + FLUSH_OPERATIONS])
     projection = Projection(database)
     started = time.perf_counter()
-    follower = Follower(projection, time.monotonic)
+    follower = Follower(projection, BEGIN_CAPTURE, time.monotonic)
     while await follower.advance(graph_id) is not Advance.DONE:
         pass
     took_s = time.perf_counter() - started

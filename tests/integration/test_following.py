@@ -20,7 +20,7 @@ from persistence.ports import Backlog, Changes, Compaction, ProjectionStep
 from persistence.projection import Projection
 from persistence.records import ANONYMOUS_USER_ID, Operation
 from tests.clients.eventually import eventually
-from tests.integration.followed import Clock, caught_up, labels, load, new_graph, nodes, store
+from tests.integration.followed import BEGIN_CAPTURE, Clock, caught_up, labels, load, new_graph, nodes, store
 from tests.unit.documents import recorded
 
 NO_CHANGES: Changes[Any] = Changes([], [], 0)
@@ -38,7 +38,7 @@ async def test_news_and_surveys_find_what_is_behind(
     """FOLLOW-1."""
     old, new = await new_graph(database), await new_graph(database)
     await store(database, old, nodes("a"))
-    follower = Follower(projection, Clock())
+    follower = Follower(projection, BEGIN_CAPTURE, Clock())
     await caught_up(follower)
     assert await labels(owner, old) == {"n0": "a"}
     await store(database, new, nodes("b", "c"))
@@ -83,7 +83,7 @@ async def test_the_cursor_waits_for_a_flush_under_way(
 ) -> None:
     """FOLLOW-4: two writers, of whom the first commits after the second; neither waits for the follower."""
     graph_id = await new_graph(database)
-    follower = Follower(projection, Clock(), FollowerSettings(compaction_operations=1))
+    follower = Follower(projection, BEGIN_CAPTURE, Clock(), FollowerSettings(compaction_operations=1))
     async with owner.transaction():
         await owner.execute("SELECT pg_advisory_xact_lock_shared($1)", graph_lock(graph_id, LockKind.FLUSH))
         await owner.execute(INSERT, graph_id, nodes("slow")[0].update, ANONYMOUS_USER_ID)
@@ -126,7 +126,7 @@ async def test_a_follower_that_lost_its_claims_reads_again(
 ) -> None:
     """FOLLOW-5."""
     graph_id = await new_graph(database)
-    follower = Follower(projection, Clock())
+    follower = Follower(projection, BEGIN_CAPTURE, Clock())
     log = nodes("a", "b", "c")
     await store(database, graph_id, log[:1])
     await caught_up(follower)
@@ -146,7 +146,7 @@ async def test_one_that_is_late_writes_nothing(
     """FOLLOW-5, COMPACT-2: neither rows nor a state, if the cursor is not where it thinks."""
     graph_id = await new_graph(database)
     await store(database, graph_id, nodes("a"))
-    await caught_up(Follower(projection, Clock(), FollowerSettings(compaction_operations=1)))
+    await caught_up(Follower(projection, BEGIN_CAPTURE, Clock(), FollowerSettings(compaction_operations=1)))
     before = await owner.fetchrow(CURSORS, graph_id)
     through = before["projected_through"]
     step = ProjectionStep(graph_id, 0, through, True, NO_CHANGES, NO_CHANGES, NO_CHANGES, 0)
@@ -165,7 +165,7 @@ async def test_a_graph_that_fails_is_tried_again_and_holds_up_no_other(
     broken, fine = await new_graph(database), await new_graph(database)
     await owner.execute(BREAK_LABELS)
     clock = Clock()
-    follower = Follower(projection, clock)
+    follower = Follower(projection, BEGIN_CAPTURE, clock)
     await store(database, broken, nodes("broken"))
     await store(database, fine, nodes("fine"))
     await caught_up(follower)
@@ -185,7 +185,7 @@ async def test_a_graph_that_fails_is_tried_again_and_holds_up_no_other(
 
 async def test_a_follower_waits_for_a_database_that_is_away(database: Database, projection: Projection) -> None:
     """FOLLOW-7."""
-    follower = Follower(projection, asyncio.get_running_loop().time, FollowerSettings(poll_s=0.01))
+    follower = Follower(projection, BEGIN_CAPTURE, asyncio.get_running_loop().time, FollowerSettings(poll_s=0.01))
     stop = asyncio.Event()
     running = asyncio.create_task(follower.run(stop, asyncio.Event()))
     await database.close()
@@ -211,7 +211,7 @@ class _Looked(Projection):
 async def test_a_follower_that_is_woken_looks_at_the_log_at_once(database: Database, owner: asyncpg.Connection) -> None:
     """FOLLOW-13."""
     graph_id, stop, wake, projection = await new_graph(database), asyncio.Event(), asyncio.Event(), _Looked(database)
-    follower = Follower(projection, asyncio.get_running_loop().time, FollowerSettings(poll_s=600))
+    follower = Follower(projection, BEGIN_CAPTURE, asyncio.get_running_loop().time, FollowerSettings(poll_s=600))
     running = asyncio.create_task(follower.run(stop, wake))
 
     async def looks() -> int:
@@ -233,7 +233,9 @@ async def test_copies_are_held_within_their_bound(
 ) -> None:
     """FOLLOW-10: the least recently used goes first, and others may follow its graph then."""
     graphs = [await new_graph(database) for _ in range(3)]
-    follower = Follower(projection, Clock(), FollowerSettings(copies=CopiesSettings(memory_bytes=17 * 450)))
+    follower = Follower(
+        projection, BEGIN_CAPTURE, Clock(), FollowerSettings(copies=CopiesSettings(memory_bytes=17 * 450))
+    )
     log = nodes("x" * 180, "y" * 180)
     for graph_id in graphs:
         await store(database, graph_id, log[:1])
@@ -261,7 +263,7 @@ async def test_rows_of_a_copy_name_those_they_were_copied_from(
     child = await new_graph(database, parent)
     for graph_id in (parent, child):
         await store(database, graph_id, log)
-        await caught_up(Follower(projection, Clock()))
+        await caught_up(Follower(projection, BEGIN_CAPTURE, Clock()))
     for table in ("node", "edge", "layer"):
         source = await owner.fetchval(
             f"SELECT p.{table}_id FROM {table}s c JOIN {table}s p ON p.id = c.source_{table}_id"

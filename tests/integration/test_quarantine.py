@@ -26,6 +26,7 @@ from server.documents import assemble, read_stored
 from tests.clients.eventually import eventually
 from tests.clients.replicas import PycrdtReplica
 from tests.clients.yclient import YClient
+from tests.integration.followed import BEGIN_CAPTURE
 from tests.unit.documents import KILLERS, SETS_FREE, panic_on
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -106,7 +107,7 @@ async def test_QUAR_3_a_marked_row_is_in_no_state_and_pruned_by_nothing(
     await store(database, graph_id, nodes("c", client=8))
     bad = (await ids(owner, graph_id))[1 : 1 + len(KILLERS)]
     waits = bad.pop()
-    follower = Follower(projection, Clock(), COMPACT_AT_ONCE)
+    follower = Follower(projection, BEGIN_CAPTURE, Clock(), COMPACT_AT_ONCE)
     await caught_up(follower)
     assert list(await marked(owner)) == bad
     assert (follower.statistics.compactions, follower.statistics.compactions_refused) == (1, 0)
@@ -141,7 +142,7 @@ async def test_QUAR_4_a_row_that_yrs_fails_on_in_spite_of_the_walk_is_found(
     assert labels_of(await read(database, graph_id)) == {"n0": "a", "n1": "b"}
     other, other_log = await poisoned_graph(database, nodes("bad", client=9)[0].update)
     panic_on(monkeypatch, other_log[1].update)
-    follower = Follower(projection, Clock(), COMPACT_AT_ONCE)
+    follower = Follower(projection, BEGIN_CAPTURE, Clock(), COMPACT_AT_ONCE)
     await caught_up(follower)
     assert await labels(owner, other) == {"n0": "a", "n1": "b"}
     assert list(await marked(owner)) == [(await ids(owner, graph))[1] for graph in (graph_id, other)]
@@ -152,11 +153,11 @@ async def test_QUAR_5_a_broken_state_is_dropped_if_the_rows_are_all_there(
     database: Database, projection: Projection, owner: asyncpg.Connection
 ) -> None:
     graph_id, _ = await poisoned_graph(database)
-    await caught_up(Follower(projection, Clock(), COMPACT_AT_ONCE))
+    await caught_up(Follower(projection, BEGIN_CAPTURE, Clock(), COMPACT_AT_ONCE))
     await owner.execute("UPDATE graphs SET crdt_state = '\\xffff'")
     assert labels_of(await read(database, graph_id)) == {"n0": "a", "n1": "b"}
     assert await owner.fetchval("SELECT crdt_through FROM graphs") == 0
-    await caught_up(Follower(projection, Clock(), COMPACT_AT_ONCE))
+    await caught_up(Follower(projection, BEGIN_CAPTURE, Clock(), COMPACT_AT_ONCE))
     assert await owner.fetchval("SELECT crdt_through FROM graphs") > 0
     assert await marked(owner) == {}
 
@@ -165,7 +166,7 @@ async def test_QUAR_5_a_broken_state_whose_rows_were_pruned_refuses_the_load(
     database: Database, projection: Projection, owner: asyncpg.Connection
 ) -> None:
     graph_id, _ = await poisoned_graph(database)
-    await caught_up(Follower(projection, Clock(), COMPACT_AT_ONCE))
+    await caught_up(Follower(projection, BEGIN_CAPTURE, Clock(), COMPACT_AT_ONCE))
     await owner.execute("UPDATE graphs SET crdt_state = '\\xffff'")
     await owner.execute("DELETE FROM crdt_operations WHERE id = (SELECT min(id) FROM crdt_operations)")
     with pytest.raises(BrokenDocumentError, match="restore a backup"):
@@ -179,13 +180,13 @@ async def test_QUAR_7_a_released_row_below_the_state_is_loaded_as_one_that_came_
     graph_id, _ = await poisoned_graph(database)
     sound = (await ids(owner, graph_id))[1]
     await StoredDocuments(database).quarantine(graph_id, {sound: "by a test"})
-    await caught_up(Follower(projection, Clock(), COMPACT_AT_ONCE))
+    await caught_up(Follower(projection, BEGIN_CAPTURE, Clock(), COMPACT_AT_ONCE))
     await projection.close()
     assert await labels(owner, graph_id) == {"n0": "a"}
     await Quarantine(database).release(Caller(ANONYMOUS_USER_ID), graph_id, sound)
     assert labels_of(await read(database, graph_id)) == {"n0": "a", "n1": "b"}
     following = Projection(database)
-    await caught_up(Follower(following, Clock(), COMPACT_AT_ONCE))
+    await caught_up(Follower(following, BEGIN_CAPTURE, Clock(), COMPACT_AT_ONCE))
     await following.close()
     assert await labels(owner, graph_id) == {"n0": "a", "n1": "b"}
 
@@ -225,7 +226,7 @@ async def test_QUAR_5_over_http_a_broken_state_is_mended_or_named(
 ) -> None:
     graph_id, _ = await poisoned_graph(database)
     following = Projection(database)
-    await caught_up(Follower(following, Clock(), COMPACT_AT_ONCE))
+    await caught_up(Follower(following, BEGIN_CAPTURE, Clock(), COMPACT_AT_ONCE))
     await following.close()
     await owner.execute("UPDATE graphs SET crdt_state = '\\xffff', crdt_vector = '\\x00' WHERE id = $1", graph_id)
     async with live.http() as http:

@@ -12,7 +12,7 @@ from persistence.database import Database
 from persistence.ports import Compaction
 from persistence.projection import Projection
 from persistence.retention import Pruned, Retention
-from tests.integration.followed import CURSORS, Clock, caught_up, labels, load, new_graph, nodes, store
+from tests.integration.followed import BEGIN_CAPTURE, CURSORS, Clock, caught_up, labels, load, new_graph, nodes, store
 
 
 async def test_compaction_takes_no_lock_that_a_flush_waits_for(
@@ -22,7 +22,7 @@ async def test_compaction_takes_no_lock_that_a_flush_waits_for(
     graph_id = await new_graph(database)
     log = nodes("a", "b")
     await store(database, graph_id, log[:1])
-    await caught_up(Follower(projection, Clock()))
+    await caught_up(Follower(projection, BEGIN_CAPTURE, Clock()))
     through = (await owner.fetchrow(CURSORS, graph_id))["projected_through"]
     async with database.service() as writing:
         await writing.fetchval(Projection.COMPACT, graph_id, 0, through, b"\0\0", b"\0", [])
@@ -42,7 +42,7 @@ async def test_a_graph_is_compacted_when_enough_came(
 ) -> None:
     """COMPACT-5."""
     graph_id = await new_graph(database)
-    follower = Follower(projection, Clock(), settings)
+    follower = Follower(projection, BEGIN_CAPTURE, Clock(), settings)
     log = nodes("a", "b", "c", "d")
     for number, operation in enumerate(log, 1):
         await store(database, graph_id, [operation])
@@ -58,7 +58,7 @@ async def test_a_graph_is_compacted_when_its_operations_come_of_age(
     """COMPACT-5: found by the survey, whether or not anybody edits it."""
     graph_id = await new_graph(database)
     clock = Clock()
-    follower = Follower(projection, clock)
+    follower = Follower(projection, BEGIN_CAPTURE, clock)
     old = datetime.now(UTC) - timedelta(seconds=290)
     log = [replace(operation, created_at=old, applied_at=old) for operation in nodes("a")]
     await store(database, graph_id, log)
@@ -79,7 +79,7 @@ async def test_compactions_take_a_share_of_the_time(
     """COMPACT-5: after one of a second a graph rests for 19."""
     graph_id = await new_graph(database)
     clock = Clock()
-    follower = Follower(projection, clock, FollowerSettings(compaction_operations=1))
+    follower = Follower(projection, BEGIN_CAPTURE, clock, FollowerSettings(compaction_operations=1))
     compact = projection.compact
 
     async def slowly(compaction: Compaction) -> bool:
@@ -105,7 +105,7 @@ async def test_nothing_that_loads_is_deleted(
     old = datetime.now(UTC) - timedelta(days=40)
     log = [replace(operation, created_at=old, applied_at=old) for operation in nodes("a", "b", "c", "d", "e")]
     late = replace(log[3], applied_at=None)
-    follower = Follower(projection, Clock(), FollowerSettings(compaction_operations=1))
+    follower = Follower(projection, BEGIN_CAPTURE, Clock(), FollowerSettings(compaction_operations=1))
     await store(database, graph_id, [log[0], late, replace(log[1], created_at=datetime.now(UTC))])
     await caught_up(follower)
     await store(database, graph_id, [log[4]])
@@ -132,7 +132,7 @@ async def test_a_long_history_is_pruned_page_by_page(
     log = nodes(*(str(number) for number in range(4_500)))
     await store(database, graph_id, [replace(operation, created_at=old, applied_at=old) for operation in log[:4_400]])
     await store(database, graph_id, log[4_400:])
-    await caught_up(Follower(projection, Clock()))
+    await caught_up(Follower(projection, BEGIN_CAPTURE, Clock()))
     before = await load(database, graph_id)
     pages = [page.operations async for page in Retention(database).prune(graph_id, timedelta(days=30))]
     assert pages == [2_000, 2_000, 400, 0]

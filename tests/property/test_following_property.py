@@ -15,6 +15,7 @@ from persistence.database import Database
 from persistence.projection import Projection
 from persistence.rebuilding import Rebuilding
 from tests.integration.followed import (
+    BEGIN_CAPTURE,
     CURSORS,
     CrashingDatabase,
     CutError,
@@ -60,7 +61,7 @@ class Followed:
 
     def _start(self) -> None:
         self.projection = Projection(cast("Database", self.database))
-        self.follower = Follower(self.projection, lambda: 0.0, self._settings)
+        self.follower = Follower(self.projection, BEGIN_CAPTURE, lambda: 0.0, self._settings)
 
     async def catch_up(self, crash_at: int | None = None) -> None:
         """Advance to the end; a follower that fails is replaced by one that knows nothing."""
