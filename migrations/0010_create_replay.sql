@@ -1,7 +1,25 @@
 -- migrate:up
 
+ALTER TABLE projects ADD COLUMN plan_through bigint NOT NULL DEFAULT 0;
+
+COMMENT ON COLUMN projects.plan_through IS 'graphs.projected_through of the plan''s graph when plan_dag was last made of it.';
+
 -- Whoever keeps the projection of a live plan up to date is the server itself.
-GRANT SELECT (name, rules, plan_dag, plan_dag_version), UPDATE (plan_dag, plan_dag_version) ON projects TO layercake_log;
+GRANT SELECT (name, rules, plan_dag, plan_dag_version, plan_through), UPDATE (plan_dag, plan_dag_version, plan_through)
+    ON projects TO layercake_log;
+
+CREATE FUNCTION tell_plan() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('layercake_plans', NEW.id::text);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION tell_plan() IS 'Sends the id of a graph of type plan whose document changed on the channel layercake_plans.';
+
+CREATE TRIGGER tell_plan AFTER UPDATE OF projected_through ON graphs
+    FOR EACH ROW WHEN (NEW.graph_type = 'plan' AND NEW.projected_through > OLD.projected_through)
+    EXECUTE FUNCTION tell_plan();
 
 CREATE TABLE project_inputs (
     project_id uuid NOT NULL,
@@ -328,7 +346,8 @@ CREATE POLICY read ON export_operations FOR SELECT TO layercake_app USING (
     ELSE role_in_graph(graph_id) IS NOT NULL END
 );
 
-GRANT SELECT, UPDATE (is_active, is_open_conflict, deactivated_at, deactivation_reason) ON manual_edits TO layercake_app;
+GRANT SELECT, UPDATE (is_active, is_open_conflict, operation_data, deactivated_at, deactivation_reason)
+    ON manual_edits TO layercake_app;
 GRANT SELECT ON edit_replay_summaries, plan_executions, export_operations TO layercake_app;
 GRANT SELECT (graph_id, dag_state_hash, data_digest, plan_node_id, edits_through, version), INSERT (
     graph_id, content, dag_state_hash, data_digest, plan_node_id
@@ -339,4 +358,7 @@ GRANT SELECT, INSERT, UPDATE (format, content, digest, row_count, uploaded_by), 
 
 DROP TABLE edit_replay_summaries, export_operations, plan_executions, manual_edits, graph_clients, graph_bases,
     plan_results, project_inputs;
+DROP TRIGGER tell_plan ON graphs;
+DROP FUNCTION tell_plan();
 REVOKE SELECT (name, rules, plan_dag, plan_dag_version), UPDATE (plan_dag, plan_dag_version) ON projects FROM layercake_log;
+ALTER TABLE projects DROP COLUMN plan_through;

@@ -7,6 +7,9 @@ StoreError
 ├── NotFoundError             no such row, or none that may be known
 ├── ConflictError             a unique name or id is taken
 ├── InvalidValueError         a check of the schema refused a value
+├── InputsFullError           a project has as many inputs, or as many bytes of them, as it may
+├── InputInUseError           the plan names an input that somebody means to delete
+├── EditsChangedError         the manual edits of a graph are not those that were read; read them again
 ├── LastAdminError            nobody else could manage a group, or the installation
 ├── SchemaMismatchError       the database is not at this version's schema
 ├── MigrationError            a migration could not be applied or taken back
@@ -55,7 +58,7 @@ class BrokenDocumentError(StoreUnavailableError):
 class NotFoundError(StoreError):
     """There is no such entity."""
 
-    def __init__(self, kind: str, id: UUID | int) -> None:  # noqa: A002 - the entity's id is its id
+    def __init__(self, kind: str, id: UUID | int | str) -> None:  # noqa: A002 - the entity's id is its id
         super().__init__(f"there is no {kind} {id}")
         self.kind = kind
         self.id = id
@@ -75,6 +78,33 @@ class InvalidValueError(StoreError):
     def __init__(self, constraint: str, detail: str) -> None:
         super().__init__(detail)
         self.constraint = constraint
+
+
+class InputsFullError(StoreError):
+    """A project has no room for an input: `limit` says how much it may have."""
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(f"a project has at most {limit}; delete those that its plan does not need")
+        self.limit = limit
+
+
+class InputInUseError(StoreError):
+    """Nodes of the plan read an input."""
+
+    def __init__(self, name: str, node_ids: tuple[str, ...]) -> None:
+        super().__init__(
+            f"the plan reads {name!r} in the node(s) {', '.join(node_ids)}; remove those, or let them read another"
+        )
+        self.name = name
+        self.node_ids = node_ids
+
+
+class EditsChangedError(StoreError):
+    """The manual edits of a graph are not those any more that were read: read them again."""
+
+    def __init__(self, graph_id: UUID) -> None:
+        super().__init__(f"the manual edits of graph {graph_id} were changed by somebody else: read them again")
+        self.graph_id = graph_id
 
 
 class LastAdminError(StoreError):

@@ -1,61 +1,29 @@
 """Rights that are in use: what changes them is told by PostgreSQL, and looked up again for many at a time."""
 
-import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
 from uuid import UUID
 
-import structlog
-
 from persistence.database import Database
+from persistence.notices import Notices
 from persistence.ports import Claim, RightsNotice, Verdict
 
-_log = structlog.get_logger("layercake.rights")
-
 _CHANNEL = "layercake_rights"
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 1.0
-_CHECK_EVERY_S = 2.0
-_ANSWERS_WITHIN_S = 1.0
-
-NAME = "SELECT set_config('application_name', 'layercake rights', false)"
-ARE_YOU_THERE = "SELECT 1"
 
 
 class RightsNotices:
     """Hears of every change of rights in the database, whichever process makes it, on a connection of its own."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
-        self.is_listening = False
+        self._notices = Notices(database, _CHANNEL, "rights")
+
+    @property
+    def is_listening(self) -> bool:
         """Whether notices arrive, as far as anybody has noticed."""
+        return self._notices.is_listening
 
     async def run(self, changed: Callable[[RightsNotice | None], None]) -> None:
         """Call `changed` with every notice until cancelled, and with None whenever some may have been missed."""
-        wait_s = _FIRST_WAIT_S
-        while True:
-            try:
-                await self._listen(changed)
-            except Exception as error:  # noqa: BLE001 - a driver whose server dies raises anything; this must outlive it
-                _log.warning("changes of rights are not heard of", error=f"{type(error).__name__}: {error}")
-            wait_s = _FIRST_WAIT_S if self.is_listening else min(wait_s * 2, _LONGEST_WAIT_S)
-            self.is_listening = False
-            await asyncio.sleep(wait_s)
-
-    async def _listen(self, changed: Callable[[RightsNotice | None], None]) -> None:
-        """Listen until the connection is lost."""
-        connection = await self._database.connect_log()
-        lost = asyncio.Event()
-        connection.add_termination_listener(lambda _: lost.set())
-        try:
-            await connection.execute(NAME)
-            await connection.add_listener(_CHANNEL, lambda *arguments: changed(_notice(arguments)))
-            self.is_listening = True
-            changed(None)
-            while not lost.is_set():
-                await _wait(lost, _CHECK_EVERY_S)
-                await connection.execute(ARE_YOU_THERE, timeout=_ANSWERS_WITHIN_S)
-        finally:
-            connection.terminate()
+        await self._notices.run(lambda payload: changed(None if payload is None else _notice(payload)))
 
 
 class StoredRights:
@@ -100,18 +68,10 @@ class StoredRights:
         return [Verdict(*row) for row in rows]
 
 
-def _notice(arguments: Sequence[Any]) -> RightsNotice | None:
+def _notice(payload: str) -> RightsNotice | None:
     """Return what a notice tells; None for what is none of ours, which may stand for anything."""
-    kind, _, changed_id = arguments[-1].partition(":")
+    kind, _, changed_id = payload.partition(":")
     try:
         return RightsNotice(kind, UUID(changed_id))
     except ValueError:
         return None
-
-
-async def _wait(event: asyncio.Event, timeout_s: float) -> None:
-    try:
-        async with asyncio.timeout(timeout_s):
-            await event.wait()
-    except TimeoutError:
-        pass

@@ -16,6 +16,9 @@ KEYS = """
     WHERE contype = 'p' AND conrelid = $1::regclass ORDER BY attnum
 """
 
+EMPTY = b'{"nodes": [], "edges": [], "layers": []}'
+DELETION = '{"type": "node_delete", "node_id": "n", "node": {"id": "n"}, "edges": [], "children": []}'
+
 HASH = "0" * 64
 IN_THE_GROUP = ("admin", "member", "viewer", "hidden")
 """`hidden` is a member from whom one graph is hidden."""
@@ -175,9 +178,9 @@ class Filling:
 
     async def _replay(self, graph_id: UUID, readers: Collection[str]) -> None:
         admin, hashes = self.group.people["admin"], {"dag_state_hash": HASH, "data_digest": HASH}
-        await self.add("graph_bases", readers, graph_id=graph_id, content=b"{}", plan_node_id="n", **hashes)
+        await self.add("graph_bases", readers, graph_id=graph_id, content=EMPTY, plan_node_id="n", **hashes)
         await self.add("graph_clients", (), graph_id=graph_id, client_id="1", user_id=admin)
-        said = {"operation_type": "node_delete", "entity_id": "n", "operation_data": "{}", "context_data": "{}"}
+        said = {"operation_type": "node_delete", "entity_id": "n", "operation_data": DELETION, "context_data": "{}"}
         told = {"dag_state_hash": HASH, "applicability_signature": HASH[:16]}
         through = {"first_operation_id": 1, "last_operation_id": 1}
         await self.add(
@@ -198,7 +201,7 @@ class Filling:
 
     async def _plan(self) -> None:
         project, admin, execution_id = {"project_id": self.group.project}, self.group.people["admin"], uuid4()
-        read = {"name": "nodes.csv", "format": "csv", "content": b"id", "digest": HASH, "row_count": 0}
+        read = {"name": f"{uuid4()}.csv", "format": "csv", "content": b"id", "digest": HASH, "row_count": 0}
         await self.add("project_inputs", IN_THE_GROUP, uploaded_by=admin, **project, **read)
         await self.add("plan_results", (), node_id="n", result_key=HASH, content=b"{}", **project)
         ran = {"execution_type": "manual", "plan_dag_snapshot": "{}", "status": "running"}
