@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help setup run test soak bench bench-large bench-many bench-presence bench-fairness bench-stalled bench-idle bench-sign-in \
-	bench-refused crash-table \
+	bench-refused bench-replay crash-table \
 	check page-check format clean
 .DEFAULT_GOAL := help
 
@@ -27,13 +27,13 @@ run: $(STAMPS)/python ## start Layercake with an example graph, open to this mac
 test: $(STAMPS)/test ## run all tests, scaled to minutes
 	@echo "tests of the page"
 	@npm --prefix web --silent test
-	@echo "tests on PostgreSQL 18; beside them those of the store on PostgreSQL 15, units and properties, shown at the end"
+	@echo "tests of the whole server; beside them those of the store on PostgreSQL 15 and 18, units, properties and faults, shown at the end"
 	@{ $(PYTEST) -q -p no:cacheprovider --postgres 15 tests/contract tests/integration/test_database.py \
 			tests/integration/test_migrate.py tests/integration/test_log_writer.py tests/integration/test_leases.py \
-			tests/integration/test_following.py && \
-		$(PYTEST) -q -p no:cacheprovider tests/unit tests/property; } >$(STAMPS)/beside.log 2>&1 & beside=$$!; \
+			tests/integration/test_following.py; code=$$?; \
+		$(PYTEST) -q -p no:cacheprovider tests/contract tests/unit tests/property tests/faults || code=1; exit $$code; } >$(STAMPS)/beside.log 2>&1 & beside=$$!; \
 		trap 'pkill -P $$beside 2>/dev/null' EXIT; \
-		$(PYTEST) -q tests/integration tests/contract tests/faults; code=$$?; \
+		$(PYTEST) -q tests/integration; code=$$?; \
 		wait $$beside || code=1; cat $(STAMPS)/beside.log; exit $$code
 
 soak: $(STAMPS)/test ## run the random tests and the faults with full counts (an hour or more)
@@ -66,6 +66,9 @@ bench-idle: $(STAMPS)/bench ## measure what thousands of idle sockets cost
 
 bench-sign-in: $(STAMPS)/test ## measure live editing while 50 people sign in at once
 	@$(BIN)/python -m bench.sign_in
+
+bench-replay: $(STAMPS)/test ## measure rebuilds of 1,000 to 50,000 nodes with as many edits
+	@$(BIN)/python -m bench.replay
 
 bench-refused: $(STAMPS)/test ## measure 1,000 people whose rights end at once, and whose clients come again
 	@$(BIN)/python -m bench.refused
