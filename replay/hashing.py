@@ -29,8 +29,13 @@ def target_hash(plan: Plan, node_id: str) -> str:
 
 def hashes(plan: Plan) -> dict[str, str]:
     """Return the hash of every node, by id."""
-    hashed = {node.id: _hashed(plan, node) for node in plan.nodes}
+    hashed = hashed_nodes(plan)
     return {id_: _hash(id_, [hashed[one] for one in sorted(plan.upstream(id_))]) for id_ in hashed}
+
+
+def hashed_nodes(plan: Plan) -> dict[str, bytes]:
+    """Return what is hashed of each node alone, by id: all hashes of two plans are equal if these are."""
+    return {node.id: _hashed(plan, node) for node in plan.nodes}
 
 
 def data_digest(plan: Plan, node_id: str, digests: Mapping[str, str]) -> str:

@@ -6,6 +6,8 @@ Pure.
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from replay.canonical import UnfitValueError, canonical_json, canonical_value, folded
 from replay.config_reading import References, read_config
 from replay.members import Members, Problems
@@ -28,6 +30,18 @@ VERSIONS = ("1", "1.0")
 
 _TYPES = {folded(one.value): one for one in NodeType}
 _KNOWN_TYPES = ", ".join(one.value for one in NodeType)
+
+
+class NotJsonError(ValueError):
+    """Bytes that should say a plan, or a patch of one, and are not even JSON."""
+
+
+def parse_json(data: bytes) -> Any:
+    """Return what `data`, JSON in UTF-8, says. Raises NotJsonError."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise NotJsonError(f"this is not JSON: {error}") from None
 
 
 def read_plan(told: Any) -> Plan:

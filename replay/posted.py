@@ -3,7 +3,7 @@
 Pure.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
@@ -16,6 +16,7 @@ from persistence.document import (
     MAX_EXACT_INTEGER,
     MAX_KEY_BYTES,
     MAX_VALUE_DEPTH,
+    DocumentUpdate,
     Layer,
     effective_lineage,
     is_valid,
@@ -58,16 +59,20 @@ class OperationErrors(ValueError):  # noqa: N818 - it is all of them at once
 
 
 class InapplicableError(Exception):
-    """An operation cannot be made in the graph as it is; of a conflict, `fields` tell what is there."""
+    """An operation cannot be made in the graph as it is; of a conflict, `fields` tell what is there.
 
-    def __init__(self, reason: Reason, message: str, fields: Mapping[str, FieldConflict]) -> None:
+    `index` is its place, from 0, among those that came together.
+    """
+
+    def __init__(self, reason: Reason, message: str, fields: Mapping[str, FieldConflict], index: int = 0) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.fields = fields
+        self.index = index
 
     def __reduce__(self) -> tuple[type["InapplicableError"], tuple[Any, ...]]:
-        return type(self), (self.reason, self.message, self.fields)
+        return type(self), (self.reason, self.message, self.fields, self.index)
 
 
 def check_operation(told: Mapping[str, Any]) -> EditOperation:
@@ -109,17 +114,47 @@ def post_operation(operation: EditOperation, graph_id: UUID, document: bytes, cl
     deletion, are compared if they are told. The summary is `{type, entity_id, outcome, message, warnings}`; where
     there is nothing to do, `outcome` is `already_applied`, else `applied`. Raises InapplicableError.
     """
+    doc, state = _opened(graph_id, document, client_id)
+    return _posted(operation, graph_id, doc, state)
+
+
+def post_operations(operations: Sequence[EditOperation], graph_id: UUID, document: bytes, client_id: int) -> ServerEdit:
+    """Make the edit that does `operations`, one after the other, each as `post_operation` does (a `Build`).
+
+    The summary is `{applied, already_applied, warnings}`: two counts and a list. Raises InapplicableError for the first
+    that cannot be made, with its `index`.
+    """
+    doc, state = _opened(graph_id, document, client_id)
+    updates: list[DocumentUpdate] = []
+    warnings: list[Any] = []
+    counts = {Reason.APPLIED.value: 0, Reason.ALREADY_APPLIED.value: 0}
+    for index, operation in enumerate(operations):
+        try:
+            edit = _posted(operation, graph_id, doc, state)
+        except InapplicableError as error:
+            raise InapplicableError(error.reason, error.message, error.fields, index) from None
+        updates += edit.updates
+        warnings += edit.summary["warnings"]
+        counts[edit.summary["outcome"]] += 1
+    return ServerEdit(tuple(updates), {**counts, "warnings": warnings})
+
+
+def _opened(graph_id: UUID, document: bytes, client_id: int) -> tuple[Doc[Any], GraphState]:
     doc: Doc[Any] = Doc(client_id=client_id)
     doc.apply_update(document)
-    state = GraphState.of(read_content(doc, graph_id))
-    present = state.get(ROOTS[operation.kind], operation.entity_id)
-    verdict = judge(_completed(operation, present, graph_id), state)
+    return doc, GraphState.of(read_content(doc, graph_id))
+
+
+def _posted(operation: EditOperation, graph_id: UUID, doc: Doc[Any], state: GraphState) -> ServerEdit:
+    """Do an operation in `doc`, and in `state`, which tells what that holds."""
+    completed = _completed(operation, state.get(ROOTS[operation.kind], operation.entity_id), graph_id)
+    verdict = judge(completed, state)
     if verdict.reason is Reason.ALREADY_APPLIED:
         return ServerEdit((), _summary(operation, verdict))
     if verdict.reason is not Reason.APPLIED:
         raise InapplicableError(verdict.reason, verdict.message, verdict.fields)
     changes = effects(operation, state)
-    state.apply(changes)
+    state.apply(effects(completed, state))
     if _moves_node(operation) and contains_itself(operation.entity_id, state):
         message = f'node "{operation.entity_id}" would contain itself'
         raise InapplicableError(Reason.CONTAINMENT_CYCLE, message, {})

@@ -24,6 +24,9 @@ from replay.operations import entity_json, read_operation, value_of
 PREVIEWED_CHANGES = 200
 """How many changes a preview tells one by one; it counts all."""
 
+_SHOWN_DIGITS = 16
+_APPLIED = ("applied", "already_applied")
+
 _PREVIEW_CLIENT_ID = 1
 
 
@@ -60,28 +63,30 @@ def rebuild(request: RebuildRequest, document: bytes, client_id: int) -> ServerE
     updates = tuple(wanted.make(doc))
     summary = {
         "replay_id": str(request.replay_id),
-        **{kind: len(told) for kind, told in _outcomes(replayed).items()},
-        "removed": len(wanted.removed),
+        **_counts(replayed, wanted),
         "updates": len(updates),
     }
     return ServerEdit(updates, summary, _record(request, replayed, wanted))
 
 
 def preview(request: RebuildRequest, document: bytes) -> bytes:
-    """Return JSON `{outcomes, counts, changes}`: what `rebuild` would do.
+    """Return JSON of what `rebuild` would do: `{dag_state_hash, counts, conflicts, failed, inapplicable, warnings}`.
 
-    `counts` are of entities added, changed and deleted; `changes` has the first PREVIEWED_CHANGES, in order.
+    And `entities`, how many are added, changed and deleted, and the first PREVIEWED_CHANGES of those `changes`.
     """
     doc: Doc[Any] = Doc(client_id=_PREVIEW_CLIENT_ID)
     doc.apply_update(document)
     replayed = _replayed(request)
     wanted = _difference(request, doc, replayed)
-    counts = {
-        act: Counter(change.root for change in changes)
-        for act, changes in (("added", wanted.comes), ("changed", wanted.stays), ("deleted", wanted.goes))
+    acts = (("added", wanted.comes), ("changed", wanted.stays), ("deleted", wanted.goes))
+    told = {
+        "dag_state_hash": request.base.dag_state_hash[:_SHOWN_DIGITS],
+        "counts": _counts(replayed, wanted),
+        **{kind: outcomes for kind, outcomes in _outcomes(replayed).items() if kind not in _APPLIED},
+        "entities": {act: Counter(change.root for change in changes) for act, changes in acts},
+        "changes": [_change_json(change) for change in wanted.changes[:PREVIEWED_CHANGES]],
     }
-    changes = [_change_json(change) for change in wanted.changes[:PREVIEWED_CHANGES]]
-    return orjson.dumps({"outcomes": _outcomes(replayed), "counts": counts, "changes": changes})
+    return orjson.dumps(told)
 
 
 def read_graph(graph_id: UUID, told: bytes) -> GraphContent:
@@ -110,6 +115,10 @@ def _difference(request: RebuildRequest, doc: Doc[Any], replayed: Replayed) -> D
     return difference(doc, request.graph_id, replayed.content, removed)
 
 
+def _counts(replayed: Replayed, wanted: Difference) -> dict[str, int]:
+    return {kind: len(told) for kind, told in _outcomes(replayed).items()} | {"removed": len(wanted.removed)}
+
+
 def _record(request: RebuildRequest, replayed: Replayed, made: Difference) -> ReplayRecord:
     rebased = [
         {"id": one.id, "operation_data": one.operation.to_json(), "signature": one.signature}
@@ -132,9 +141,7 @@ def _record(request: RebuildRequest, replayed: Replayed, made: Difference) -> Re
 
 def _outcomes(replayed: Replayed) -> dict[str, list[Any]]:
     """Return what became of the edits as the record tells it; each is in one list."""
-    told: dict[str, list[Any]] = {
-        kind: [] for kind in ("applied", "already_applied", "conflicts", "failed", "inapplicable")
-    }
+    told: dict[str, list[Any]] = {kind: [] for kind in (*_APPLIED, "conflicts", "failed", "inapplicable")}
     for outcome in replayed.outcomes:
         told[_kind(outcome.reason)].append(_outcome_json(outcome))
     warnings = [{"edit_id": one.edit_id, "reason": one.reason, "message": one.message} for one in replayed.warnings]

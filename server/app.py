@@ -24,6 +24,7 @@ _log = structlog.get_logger("layercake")
 _DRAIN_SHARE = 0.6
 _REQUESTS_SHARE = 0.7
 _MAINTENANCE_SHARE = 0.1
+_RUNS_SHARE = 0.1
 _GOODBYE_S = 1.0
 _CANCEL_S = 0.5
 
@@ -67,7 +68,9 @@ async def running(
         tasks += [parts.create_task(work) for work in (services.edge.run(), *services.rights.work())]
         await listener.startup(sockets=[bound])
         tasks += [parts.create_task(listener.main_loop()), parts.create_task(services.maintenance.run())]
-        tasks.append(parts.create_task(services.refusals.run()))
+        tasks += [parts.create_task(work) for work in (services.refusals.run(), services.replaying.rebuilds.run())]
+        tasks += [parts.create_task(work) for work in services.replaying.plan_runs.work()]
+        tasks.append(parts.create_task(services.replaying.planning.projection.run()))
         try:
             yield listener
         finally:
@@ -100,6 +103,7 @@ async def _stop(settings: Settings, services: Services, listener: Listener) -> b
     """Let what is under way end, in time; return whether everything is stored."""
     deadline = asyncio.get_running_loop().time() + settings.shutdown_timeout_s * _REQUESTS_SHARE
     listener.stop_accepting()
+    await services.replaying.plan_runs.executions.stop(settings.shutdown_timeout_s * _RUNS_SHARE)
     is_stored = await services.edge.stop(settings.shutdown_timeout_s * _DRAIN_SHARE)
     await services.maintenance.stop(settings.shutdown_timeout_s * _MAINTENANCE_SHARE)
     await services.edge.closed(_GOODBYE_S)

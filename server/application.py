@@ -16,17 +16,24 @@ from server.http import (
     authentication,
     copying,
     description,
+    edits,
+    executions,
     exporting,
     graphs,
     groups,
     health,
     history,
     importing,
+    inputs,
     invitations,
+    operations,
     personal_access_tokens,
+    plans,
     problems,
     projects,
     quarantine,
+    replay_rules,
+    replays,
     sessions,
     sharing,
     tables,
@@ -43,8 +50,8 @@ from server.settings import Settings
 # Without credentials: a page elsewhere has a token, never our cookie.
 _CROSS_ORIGIN: Mapping[str, Any] = {
     "allow_methods": ("GET", "POST", "PUT", "PATCH", "DELETE"),
-    "allow_headers": ("Authorization", "Content-Type"),
-    "expose_headers": ("Retry-After", "WWW-Authenticate", "Content-Disposition"),
+    "allow_headers": ("Authorization", "Content-Type", "If-Match"),
+    "expose_headers": ("Retry-After", "WWW-Authenticate", "Content-Disposition", "ETag"),
 }
 
 
@@ -66,6 +73,7 @@ def build_http(settings: Settings, services: Services, authenticate: Authenticat
     app.include_router(binned.router(services.bin))
     app.include_router(history.router(services.history))
     app.include_router(quarantine.router(services.quarantine))
+    _include_replaying(app, settings, services)
     _include_people(app, services)
     description.serve_description(app)
     app.mount("/", static_page())
@@ -74,6 +82,17 @@ def build_http(settings: Settings, services: Services, authenticate: Authenticat
         app.add_middleware(CORSMiddleware, allow_origins=settings.allowed_origins, **_CROSS_ORIGIN)
     app.add_middleware(NoteRefusals, refusals=services.refusals)
     return SecurityHeaders(app, is_secure=settings.is_secure)  # around what answers when the application fails, too
+
+
+def _include_replaying(app: FastAPI, settings: Settings, services: Services) -> None:
+    replaying, planning = services.replaying, services.replaying.planning
+    app.include_router(plans.router(planning.plans))
+    app.include_router(inputs.router(services.catalogue, planning.inputs, settings.input_bytes))
+    app.include_router(replays.router(replaying.replays))
+    app.include_router(replay_rules.router(replaying.replays))
+    app.include_router(edits.router(replaying.edits))
+    app.include_router(operations.router(replaying.edits))
+    app.include_router(executions.router(replaying.plan_runs.executions, replaying.plan_runs.views))
 
 
 def _include_people(app: FastAPI, services: Services) -> None:

@@ -74,10 +74,17 @@ class Documents:
                 return room.document.difference({})
             except PoisonedDocumentError as error:
                 self._hub.poisoned(room, error)
-        chunks = await read_stored(self._stored, graph_id)
         try:
-            assembled = await self._workers.run(assemble, chunks)
+            return await self.committed(graph_id)
         except BrokenStateError:
             room = await self._hub.open(graph_id)  # which mends it, or says why it cannot be
             return room.document.difference({})
+
+    async def committed(self, graph_id: UUID) -> bytes:
+        """Return what is stored of a graph's document in the same way, whatever people are just editing.
+
+        Raises NotFoundError, StoreUnavailableError, BrokenStateError.
+        """
+        chunks = await read_stored(self._stored, graph_id)
+        assembled = await self._workers.run(assemble, chunks)
         return assembled.document

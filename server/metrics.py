@@ -18,6 +18,8 @@ class _Collector(Collector):
         self._log = services.node.log
         self._maintenance = services.maintenance
         self._rights = services.rights
+        self._rebuilds = services.replaying.rebuilds
+        self._executions = services.replaying.plan_runs.executions
 
     def collect(self) -> Iterable[Metric]:
         yield from self._gauges()
@@ -65,6 +67,20 @@ class _Collector(Collector):
             "refusals_repeated", "Refusals that were told within the minute before.", self._refusals.repeated
         )
         yield _counter("log_retries", "Commits that failed and were tried again.", log.retries)
+        rebuilds = self._rebuilds
+        yield _counter("rebuilds", "Graphs that were rebuilt.", rebuilds.statistics.rebuilds)
+        yield _counter("rebuild_failures", "Graphs that could not be rebuilt.", rebuilds.statistics.failures)
+        yield _counter("rebuilds_dropped", "Rebuilds that should have followed and did not.", rebuilds.triggers.dropped)
+        yield from self._of_runs()
+
+    def _of_runs(self) -> Iterable[Metric]:
+        statistics = self._executions.statistics
+        yield _gauge("executions_running", "Runs of plans under way or waiting.", self._executions.running)
+        yield _counter("execution_seconds", "How long runs took that have ended.", statistics.seconds)
+        ended = CounterMetricFamily("layercake_executions", "Runs of plans that ended, by status.", labels=["status"])
+        for status in ("completed", "failed", "cancelled"):
+            ended.add_metric([status], statistics.ended[status])
+        yield ended
 
     def _of_maintenance(self) -> Iterable[Metric]:
         process = self._maintenance

@@ -14,15 +14,23 @@ from persistence.bin import BinnedRows
 from persistence.database import Database
 from persistence.events import Events
 from persistence.graphs import Graphs
+from persistence.manual_edits import ManualEdits as ManualEditRows
 from persistence.projects import Projects
 from persistence.quarantine import Quarantine as QuarantineRows
+from persistence.replay_rules import StoredReplayRules
+from persistence.replays import Replays as ReplayRows
 from persistence.rights import RightsNotices, StoredRights
 from persistence.tables import GraphTables
+from replay.service import Rebuilds
 from server.accounts import Accounts, build_accounts
+from server.capture import FollowedCapture
 from server.community import Community, build_community
 from server.door import Authenticator, Door
+from server.executions import PlanRuns, build_plan_runs
 from server.node import Node, build_node
 from server.origin import Origin, OriginPolicy
+from server.planning import Planning, build_planning
+from server.rebuilding import build_rebuilds
 from server.recent_refusals import RecentRefusals
 from server.refusals import Refusals
 from server.settings import Settings
@@ -34,8 +42,10 @@ from workspace.bin import Bin
 from workspace.catalogue import Catalogue
 from workspace.copying import Copies
 from workspace.history import History
+from workspace.manual_edits import ManualEdits
 from workspace.quarantine import Quarantine
 from workspace.renaming import Renaming
+from workspace.replays import Replays
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,17 @@ class Rights:
     def work(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """Return what has to run."""
         return self.rechecking.run(), self.notices.run(self.open.changed)
+
+
+@dataclass(frozen=True, slots=True)
+class Replaying:
+    """What rebuilds graphs and runs plans, and what people are told and may say of it."""
+
+    rebuilds: Rebuilds
+    replays: Replays
+    edits: ManualEdits
+    plan_runs: PlanRuns
+    planning: Planning
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +90,7 @@ class Services:
     history: History
     quarantine: Quarantine
     tables: GraphTables
+    replaying: Replaying
     community: Community
     refusals: Refusals
     accounts: Accounts
@@ -84,6 +106,7 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
     rights = _rights(settings, database, node)
     door = Door(authenticate, rows, visitors, origins, rights.recent, refusals)
     catalogue = Catalogue(Projects(database), rows, partial(_close, node))
+    maintenance = MaintenanceProcess(settings, database.url)
     return Services(
         database=database,
         node=node,
@@ -98,10 +121,27 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
         history=History(catalogue, Events(database)),
         quarantine=Quarantine(catalogue, QuarantineRows(database), node.hub.open, node.hub.reload),
         tables=GraphTables(database),
+        replaying=_replaying(settings, database, node, catalogue, maintenance),
         accounts=accounts,
         community=build_community(database, accounts.passwords),
         refusals=refusals,
-        maintenance=MaintenanceProcess(settings, database.url),
+        maintenance=maintenance,
+    )
+
+
+def _replaying(
+    settings: Settings, database: Database, node: Node, catalogue: Catalogue, maintenance: MaintenanceProcess
+) -> Replaying:
+    store = ReplayRows(database)
+    capture = FollowedCapture(store, maintenance.wake, settings.capture_timeout_s)
+    rebuilds = build_rebuilds(database, node, capture)
+    plan_runs = build_plan_runs(settings, database, node, catalogue, rebuilds)
+    return Replaying(
+        rebuilds,
+        Replays(catalogue, store, StoredReplayRules(database), rebuilds),
+        ManualEdits(catalogue, ManualEditRows(database), rebuilds, capture, node.edits),
+        plan_runs,
+        build_planning(database, node, catalogue, plan_runs.automatic.plan_changed),
     )
 
 

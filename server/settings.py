@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringCo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from server.origin import ForeignRequestError, Origin
+from workspace.tables import MAX_FILE_BYTES
 
 MAX_RETENTION_DAYS = 36_500
 
@@ -111,7 +112,18 @@ class Settings(BaseSettings):
     documents_bytes: int = Field(
         2 * 1024**3, ge=1024**2, description="Memory for the documents of open graphs; idle ones go first."
     )
-    edit_timeout_s: float = Field(180.0, gt=0, description="How long an import into a live graph may take.")
+    edit_timeout_s: float = Field(
+        180.0, gt=0, description="How long an import into a live graph, or its rebuild, may take."
+    )
+    capture_timeout_s: float = Field(
+        30.0, gt=0, description="How long a rebuild waits until all manual edits of its graph are captured."
+    )
+
+    input_bytes: int = Field(
+        MAX_FILE_BYTES, ge=1, le=MAX_FILE_BYTES, description="Largest file that a plan can read as an input."
+    )
+    executions_at_once: int = Field(2, ge=1, le=20, description="Runs of plans that go on at once; others wait.")
+    execution_timeout_s: float = Field(600.0, gt=0, description="How long a run of a plan may take.")
 
     compaction_operations: int = Field(
         2_000, ge=1, description="Edits of a graph after which its compacted state is made anew."

@@ -44,6 +44,13 @@ def read_inline(name: str, config: InputConfig) -> GraphContent:
     return read_input(name, data, config.format, config.data_type)
 
 
+def input_content(name: str, config: InputConfig, file: bytes) -> bytes:
+    """Return as JSON what an input node says: what is in `file`, or what is inline. Raises TableErrors."""
+    if config.source is None:
+        return orjson.dumps(read_inline(name, config))
+    return orjson.dumps(read_input(name, file, config.format, config.data_type))
+
+
 def count_rows(name: str, data: bytes, data_format: DataFormat) -> int:
     """Return how many rows a table has without its header, or how many entities the lists of JSON have.
 

@@ -45,7 +45,22 @@ def render(node: PlanNode, content: GraphContent, name: str) -> Rendered:
         data = target.write(name, content, config)
     except ExportError as error:
         raise ComputationError(node.id, (str(error),)) from None
-    return Rendered(_file_name(config.output_path, name, target.ending), target.media_type, data)
+    return Rendered(file_name(config, name), target.media_type, data)
+
+
+def output_data(node: PlanNode, content: GraphContent, name: str) -> bytes:
+    """Return what is in the file that `render` makes (`replay.execution_ports.Render`)."""
+    return render(node, content, name).data
+
+
+def file_name(config: OutputConfig, name: str) -> str:
+    """Return what the file of an output is called that shows something called `name`."""
+    return _file_name(config.output_path, name, _TARGETS[config.render_target].ending)
+
+
+def media_type(render_target: RenderTarget) -> str:
+    """Return of what kind the files are that are rendered so."""
+    return _TARGETS[render_target].media_type
 
 
 @dataclass(frozen=True, slots=True)

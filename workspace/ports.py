@@ -1,6 +1,7 @@
 """What the workspace asks of the store, as narrow protocols."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
@@ -17,6 +18,15 @@ from persistence.records import (
     QuarantinedOperation,
     Retitle,
     ServerEdit,
+)
+from persistence.replay_records import (
+    InputContent,
+    ManualEdit,
+    OpenConflict,
+    ReplayRules,
+    ReplaySummary,
+    StoredInput,
+    StoredPlan,
 )
 
 T = TypeVar("T")
@@ -120,3 +130,52 @@ class EventStore(Protocol):
     async def of_project(
         self, caller: Caller, project_id: UUID, before: int | None, limit: int
     ) -> tuple[Event, ...]: ...
+
+
+class ReplayStore(Protocol):
+    """What was told of replays; `persistence.replays.Replays` says what each method promises."""
+
+    async def page(
+        self, caller: Caller, graph_id: UUID, before: UUID | None, limit: int
+    ) -> tuple[ReplaySummary, ...]: ...
+    async def read(self, caller: Caller, graph_id: UUID, replay_id: UUID) -> bytes: ...
+    async def answer(self, caller: Caller, graph_id: UUID, replay_id: UUID, counts: bytes) -> bytes: ...
+
+
+class ReplayRulesStore(Protocol):
+    """Rules of projects; `persistence.replay_rules.StoredReplayRules` says what each method promises."""
+
+    async def read(self, caller: Caller, project_id: UUID) -> ReplayRules: ...
+    async def change(
+        self, caller: Caller, project_id: UUID, automatic: bool | None, conflicts: str | None
+    ) -> ReplayRules: ...
+
+
+class ManualEditStore(Protocol):
+    """Manual edits; `persistence.manual_edits.ManualEdits` says what each method promises."""
+
+    async def page(
+        self, caller: Caller, graph_id: UUID, after: int, limit: int, *, is_active: bool | None
+    ) -> tuple[ManualEdit, ...]: ...
+    async def deactivate(self, caller: Caller, graph_id: UUID, edit_id: UUID, reason: str | None) -> ManualEdit: ...
+    async def reactivate(self, caller: Caller, graph_id: UUID, edit_id: UUID) -> ManualEdit: ...
+    async def conflicts(self, caller: Caller, graph_id: UUID, after: int, limit: int) -> tuple[OpenConflict, ...]: ...
+    async def conflict(self, caller: Caller, graph_id: UUID, edit_id: UUID) -> OpenConflict: ...
+    async def keep(self, caller: Caller, graph_id: UUID, edit_id: UUID, operation: Mapping[str, Any]) -> ManualEdit: ...
+
+
+class PlanStore(Protocol):
+    """Plans of projects; `persistence.plans.Plans` says what each method promises."""
+
+    async def read(self, project_id: UUID) -> StoredPlan: ...
+    async def inputs(self, project_id: UUID) -> tuple[StoredInput, ...]: ...
+    def held(self, project_id: UUID) -> AbstractAsyncContextManager[None]: ...
+
+
+class InputStore(Protocol):
+    """Inputs of projects; `persistence.inputs.Inputs` says what each method promises."""
+
+    async def of_project(self, caller: Caller, project_id: UUID) -> tuple[StoredInput, ...]: ...
+    async def read(self, caller: Caller, project_id: UUID, name: str) -> InputContent: ...
+    async def write(self, caller: Caller, project_id: UUID, new: InputContent) -> None: ...
+    async def delete(self, caller: Caller, project_id: UUID, name: str) -> None: ...

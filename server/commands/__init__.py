@@ -12,8 +12,11 @@ from server.commands import (
     groups,
     importing,
     log,
+    plan,
     project,
     quarantine,
+    replaying,
+    running,
     serving,
     users,
 )
@@ -28,9 +31,12 @@ serving.register(app)
 importing.register(app)
 exporting.register(app)
 graphs.register(app)
+replaying.register(app)
+running.register(plan.app)
 backup.register(app)
 archiving.register(project.app)
 app.add_typer(project.app, name="project")
+app.add_typer(plan.app, name="plan")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(users.app, name="user")
 app.add_typer(groups.app, name="group")

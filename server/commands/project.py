@@ -14,7 +14,7 @@ from persistence.projection import Projection
 from persistence.rebuilding import Projected, Rebuilding
 from server.commands.catalogue import DatabaseUrl, DataDir
 from server.commands.sentences import explained
-from server.maintenance import follower_settings
+from server.maintenance import follower
 from server.settings import Settings
 from server.store import open_store
 
@@ -45,11 +45,11 @@ def rebuild(graph_ids: GraphIds = None, data_dir: DataDir = None, database_url: 
 async def _rebuild(settings: Settings, graph_ids: Sequence[UUID] | None) -> list[Projected]:
     async with open_store(settings) as database:
         rebuilding, projection = Rebuilding(database), Projection(database)
-        follower = Follower(projection, asyncio.get_running_loop().time, follower_settings(settings))
+        rows_follower = follower(projection, settings)
         graph_ids = graph_ids or await rebuilding.graphs()
         with Progress(console=Console(stderr=True), transient=True) as progress:
             rebuilt = [
-                await _rebuild_graph(rebuilding, follower, graph_id)
+                await _rebuild_graph(rebuilding, rows_follower, graph_id)
                 for graph_id in progress.track(graph_ids, description="Rebuilding")
             ]
         await projection.close()

@@ -9,6 +9,10 @@ from pydantic import ValidationError
 from auth.errors import AuthError
 from collab.hub import MemoryFullError
 from persistence.errors import StoreError
+from replay.errors import NoBaseError
+from replay.executions import ExecutionRunningError
+from replay.plan_reading import NotJsonError
+from replay.schedule import UnknownTargetsError
 from server.page import PageMissingError
 from server.settings import SettingsError
 from workspace.archive import ArchiveError
@@ -28,6 +32,10 @@ _EXPLAINABLE = (
     AuthError,
     ArchiveError,
     ExportError,
+    NotJsonError,
+    NoBaseError,
+    UnknownTargetsError,
+    ExecutionRunningError,
     PageMissingError,
     OSError,
 )

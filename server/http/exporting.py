@@ -1,21 +1,17 @@
 """The route that makes a file of a graph: `/api/graphs/{id}/export`."""
 
-import asyncio
-import os
-import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any
-from urllib.parse import quote
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, HTTPException, Response
 from fastapi.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
 
 from auth.audit import Audit
 from persistence.records import Graph
+from server.http.downloads import Download, content_disposition
 from server.http.graphs import ContentSource
 from server.http.problems import describe
 from server.http.requests import Acting, BoundedRoute
@@ -23,9 +19,6 @@ from server.workers import Workers
 from workspace.catalogue import Catalogue
 from workspace.exporting import ExportFormat, export_file_name, export_head, read_graph_content, write_export
 from workspace.tables import TableKind
-
-CHUNK_BYTES = 256 * 1024
-"""How much of a file is held in memory while it is sent."""
 
 _MEDIA_TYPES = {
     ExportFormat.CSV: "application/zip",
@@ -82,13 +75,13 @@ class _ExportRoutes:
 
     async def _written(
         self, graph: Graph, document: bytes, export_format: ExportFormat, table: TableKind | None
-    ) -> "_Download":
+    ) -> Download:
         # A worker that ends amid its work, and one that goes on after a caller who has left, leave files or make some.
         with TemporaryDirectory(prefix="layercake-", ignore_cleanup_errors=True) as folder:
             path = Path(folder) / "export"
             await self._workers.run(write_file, path, export_head(graph), document, export_format, table)
             file = path.open("rb")  # what is open can be read when its name is gone
-        return _Download(file, _MEDIA_TYPES[export_format] if table is None else _TABLE_MEDIA_TYPE)
+        return Download(file, _MEDIA_TYPES[export_format] if table is None else _TABLE_MEDIA_TYPE)
 
 
 def write_file(
@@ -105,29 +98,3 @@ def write_file(
     content = read_graph_content(UUID(head["id"]), document)
     with path.open("wb") as out:
         write_export(out, head, content, export_format, table, folder=path.parent)
-
-
-class _Download(StreamingResponse):
-    """Sends a file in chunks and closes it, also when the client goes away."""
-
-    def __init__(self, file: IO[bytes], media_type: str) -> None:
-        size_bytes = file.seek(0, os.SEEK_END)
-        super().__init__(self._chunks(), headers={"content-length": str(size_bytes)}, media_type=media_type)
-        self._file = file
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._file.close()
-
-    async def _chunks(self) -> AsyncIterator[bytes]:
-        self._file.seek(0)
-        while chunk := await asyncio.to_thread(self._file.read, CHUNK_BYTES):
-            yield chunk
-
-
-def content_disposition(name: str) -> str:
-    """Return the header that names a download (RFC 6266): the name in UTF-8, and one in ASCII for old clients."""
-    plain = re.sub(r"[^ -~]", "_", name)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

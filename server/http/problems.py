@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from auth.errors import (
     ExternalAccountError,
@@ -30,12 +31,21 @@ from persistence.errors import (
     BrokenDocumentError,
     ConflictError,
     GraphServedElsewhereError,
+    InputInUseError,
+    InputsFullError,
     InvalidValueError,
     LastAdminError,
     NotFoundError,
     RowRefusedError,
     StoreUnavailableError,
 )
+from replay.errors import CaptureBehindError, NoBaseError, TooManyRebuildsError
+from replay.executions import ExecutionRunningError, ExecutionsBusyError
+from replay.plan import PlanErrors
+from replay.plan_edits import PlanChangedError
+from replay.plan_reading import NotJsonError
+from replay.posted import InapplicableError, OperationErrors
+from replay.schedule import UnknownTargetsError
 from server.cookies import CrossSiteError
 from server.jwks import KeysUnavailableError
 from server.workers import WorkerLostError
@@ -64,6 +74,10 @@ _RETRY = {"Retry-After": str(RETRY_AFTER_S)}
 _log = structlog.get_logger("layercake.http")
 
 
+MAX_OPERATION_ERRORS = 100
+"""How many things that are wrong with posted operations are told one by one."""
+
+
 class FieldError(BaseModel):
     """One thing wrong: in a request by `field`, in a table by `file`, `line` and `column`.
 
@@ -75,6 +89,9 @@ class FieldError(BaseModel):
     file: str | None = None
     line: int | None = None
     column: str | None = None
+    code: str | None = None
+    node_id: str | None = None
+    edge_id: str | None = None
 
 
 class Problem(BaseModel):
@@ -99,6 +116,9 @@ class Problem(BaseModel):
     code: str
     errors: list[FieldError] | None = None
     error_count: int | None = None
+    reason: str | None = None
+    index: int | None = None
+    fields: dict[str, Any] | None = None
 
 
 def describe(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -191,6 +211,29 @@ def _tables(error: TableErrors) -> Response:
     return problem(422, "invalid_tables", detail, errors=errors, error_count=error.count)
 
 
+def _operations(error: OperationErrors) -> Response:
+    found = error.problems
+    errors = [{"field": one.path, "message": one.message} for one in found[:MAX_OPERATION_ERRORS]]
+    detail = f"nothing was done; {found[0].path}: {found[0].message}"
+    return problem(422, "invalid_operation", detail, errors=errors, error_count=len(found))
+
+
+def _inapplicable(error: InapplicableError) -> Response:
+    """Tell which operation cannot be made, why, and of a conflict what is there."""
+    detail = f"nothing was done: {error.message}"
+    return problem(409, "inapplicable", detail, reason=error.reason, index=error.index, fields=error.fields)
+
+
+def _plan(error: PlanErrors) -> Response:
+    detail = f"the plan has {error.count} problem(s); mend them and try again"
+    errors = [asdict(found) for found in error.problems]
+    return problem(422, "invalid_plan", detail, errors=errors, error_count=error.count)
+
+
+def _executions_busy(error: ExecutionsBusyError) -> Response:
+    return problem(503, "busy", str(error), _RETRY)
+
+
 def _export(error: ExportError) -> Response:
     return problem(422, "not_exportable", str(error))
 
@@ -206,6 +249,15 @@ def _served_elsewhere(error: GraphServedElsewhereError) -> Response:
 
 def _keys_unavailable(error: KeysUnavailableError) -> Response:
     return problem(503, "keys_unavailable", str(error), _RETRY)
+
+
+def _capture_behind(error: CaptureBehindError) -> Response:
+    _log.error("the edits of a graph are not captured", graph=str(error.graph_id), reason=error.reason)
+    return problem(503, "capture_behind", str(error), _RETRY)
+
+
+def _too_many_rebuilds(error: TooManyRebuildsError) -> Response:
+    return problem(503, "busy", str(error), _RETRY)
 
 
 def _broken_document(error: BrokenDocumentError) -> Response:
@@ -231,12 +283,16 @@ def _memory_full(error: MemoryFullError) -> Response:
 def _invalid_request(error: RequestValidationError) -> Response:
     found = error.errors()
     if any(one["loc"][0] == "path" for one in found):
-        return problem(404, "not_found", "there is nothing at this address; an id in it is no UUID")
+        return problem(404, "not_found", "there is nothing at this address; an id or a name in it cannot be one")
     if any(one["type"] == "json_invalid" for one in found):
         return problem(400, "malformed_json", "the body is not JSON; send what the API description asks for")
     errors = [{"field": ".".join(map(str, one["loc"][1:])) or "body", "message": one["msg"]} for one in found]
     detail = f"{errors[0]['field']}: {errors[0]['message']}"
     return problem(422, "invalid_request", detail, errors=errors, error_count=len(errors))
+
+
+def _broken_off(_: ClientDisconnect) -> Response:
+    return problem(400, "bad_request", "the body broke off; send it again")  # to nobody: the client is gone
 
 
 def _http(error: HTTPException) -> Response:
@@ -266,6 +322,19 @@ _ANSWERS: Mapping[type[Exception], Callable[[Any], Response]] = {
     LastAdminError: _saying(409, "last_admin"),
     InvalidValueError: _invalid_value,
     TableErrors: _tables,
+    OperationErrors: _operations,
+    InapplicableError: _inapplicable,
+    NoBaseError: _saying(409, "no_base"),
+    CaptureBehindError: _capture_behind,
+    TooManyRebuildsError: _too_many_rebuilds,
+    PlanErrors: _plan,
+    NotJsonError: _saying(400, "malformed_json"),
+    PlanChangedError: _saying(412, "plan_changed"),
+    InputInUseError: _saying(409, "input_in_use"),
+    InputsFullError: _saying(409, "inputs_full"),
+    UnknownTargetsError: _saying(422, "unknown_targets"),
+    ExecutionRunningError: _saying(409, "execution_running"),
+    ExecutionsBusyError: _executions_busy,
     ExportError: _export,
     GraphServedElsewhereError: _served_elsewhere,
     BrokenDocumentError: _broken_document,
@@ -275,6 +344,7 @@ _ANSWERS: Mapping[type[Exception], Callable[[Any], Response]] = {
     OSError: _system,
     StoreUnavailableError: _unavailable,
     RequestValidationError: _invalid_request,
+    ClientDisconnect: _broken_off,
     HTTPException: _http,
     Exception: _unexpected,
 }

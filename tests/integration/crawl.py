@@ -20,6 +20,11 @@ ROWS = {
     "token_id": "personal_access_tokens",
     "invitation_id": "invitations",
     "link_id": "share_links",
+    "input_name": "project_inputs",
+    "edit_id": "manual_edits",
+    "replay_id": "edit_replay_summaries",
+    "execution_id": "plan_executions",
+    "node_id": "export_operations",
 }
 """The table that an id is of, by the name of its parameter; a new name of a parameter has to be added here."""
 
@@ -44,7 +49,7 @@ class Answer(NamedTuple):
 
 def ids_of(group: Group) -> dict[str, Id]:
     """Return an id of a group for each parameter."""
-    return {name: Id(name, next(iter(group.rows[table]))) for name, table in ROWS.items()}
+    return {name: Id(name, next(iter(group.rows[table])).rpartition(" ")[2]) for name, table in ROWS.items()}
 
 
 def ids_of_nobody() -> dict[str, Id]:

@@ -22,9 +22,10 @@ from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Caller
 from persistence.tables import GraphTables
 from server.community import build_audit
 from server.http import bin as binned
-from server.http import copying, exporting, graphs, history, importing, problems, projects, tables
+from server.http import copying, exporting, graphs, history, importing, inputs, plans, problems, projects, tables
 from server.node import Node, running_node
 from server.origin import OriginPolicy
+from server.planning import build_planning
 from server.request_check import RequestCheck
 from server.settings import Settings
 from server.visitors import Visitors
@@ -36,6 +37,7 @@ from workspace.history import History
 from workspace.ports import Build
 from workspace.renaming import Renaming
 
+MAX_INPUT_BYTES = 100_000
 WORKERS = Workers()
 """One process for all tests of a run, since starting one takes a while."""
 
@@ -61,13 +63,15 @@ class Editor:
 
 @dataclass
 class Door:
-    """A client of the interface, who it is, and which rooms were closed when, as seen by who opens them."""
+    """A client of the interface, who it is, which rooms were closed when, as seen by who opens them, and more."""
 
     database: Database
     database_url: str
     node: Node
     caller: UUID | None = ANONYMOUS_USER_ID
     closed: list[tuple[UUID, str]] = field(default_factory=list)
+    changed: list[tuple[str, UUID]] = field(default_factory=list)
+    """Projects whose plan or data changed, and who did that."""
     client: httpx.AsyncClient = field(init=False)
 
     def __post_init__(self) -> None:
@@ -92,7 +96,13 @@ class Door:
         app.include_router(binned.router(Bin(self.catalogue, BinnedRows(self.database))))
         app.include_router(history.router(History(self.catalogue, Events(self.database))))
         app.include_router(tables.router(self.catalogue, GraphTables(self.database)))
+        planning = build_planning(self.database, self.node, self.catalogue, self._plan_changed)
+        app.include_router(plans.router(planning.plans))
+        app.include_router(inputs.router(self.catalogue, planning.inputs, MAX_INPUT_BYTES))
         return app
+
+    def _plan_changed(self, project_id: UUID, user_id: UUID) -> None:
+        self.changed.append((str(project_id), user_id))
 
     async def _authenticate(self, request: Request) -> Principal:
         if self.caller is None:

@@ -52,6 +52,10 @@ EXPECTED = """
     GET    projects/{project_id}/graphs   200    200    200    200    404   404   404  404   200   404   404 404    401
     GET    projects/{project_id}/events   200    200    200    200    404   404   404  404   200   404   404 404    401
     GET    projects/{project_id}/bin      200    403    403    403    404   404   404  404   403   404   404 404    401
+    GET    projects/{project_id}/plan     200    200    200    200    404   404   404  404   200   404   404 404    401
+    GET    projects/{project_id}/inputs   200    200    200    200    404   404   404  404   200   404   404 404    401
+    PUT    projects/{project_id}/plan     200    200    403    200    404   404   404  404   403   404   404 404    401
+    PUT    projects/{project_id}/inputs/n 200    200    403    200    404   404   404  404   403   404   404 404    401
     PATCH  projects/{project_id}          200    200    403    200    404   404   404  404   403   404   404 404    401
     POST   projects/{project_id}/graphs   201    201    403    201    404   404   404  404   403   404   404 404    401
     POST   projects/{project_id}/import   201    201    403    201    404   404   404  404   403   404   404 404    401
@@ -72,6 +76,8 @@ EXPECTED = """
 BODIES = {
     "PATCH": {"json": {"description": "steel"}},
     "POST": {"json": {"name": "Rail"}},
+    "plan": {"json": {"nodes": [], "edges": []}},
+    "n": {"content": b"id,label\nn1,Pier\n"},
     "import": {"data": {"name": "Rail"}, "files": {"files": ("nodes.csv", b"id,label\nn1,Pier\n", "text/csv")}},
 }
 
@@ -118,7 +124,8 @@ async def test_ISO_9_http_allows_what_the_table_says(tenants: Tenants) -> None:
 
 
 async def asked(http: httpx.AsyncClient, token: str | None, line: Line, ids: dict[str, str]) -> httpx.Response:
-    body = BODIES["import"] if line.path.endswith("/import") else BODIES.get(line.verb, {})
+    last = line.path.rpartition("/")[2]
+    body = BODIES[last] if last in BODIES and line.verb != "GET" else BODIES.get(line.verb, {})
     headers = {"authorization": f"Bearer {token}"} if token else {"authorization": ""}
     return await http.request(line.verb, f"/api/{line.path.format(**ids)}", headers=headers, **body)
 

@@ -132,7 +132,7 @@ async def test_a_large_download_comes_in_chunks_and_leaves_nothing(
 ) -> None:
     """EXPORT-5."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("server.http.exporting.CHUNK_BYTES", 1_000)
+    monkeypatch.setattr("server.http.downloads.CHUNK_BYTES", 1_000)
     rows = b"id,label\n" + b"".join(b"%d,Node\n" % number for number in range(500))
     graph = await imported(door, rows)
     answer = await door.client.get(f"{graph}/export", params={"table": "nodes"})

@@ -300,7 +300,7 @@ async def test_the_description_names_the_problems_of_each_route(door: Door) -> N
         for method, operation in methods.items()
     }
 
-    assert len(operations) == 26
+    assert len(operations) == 33
     for name, operation in operations.items():
         assert operation["summary"], name
         assert {"401", "503"} <= set(operation["responses"]), name

@@ -32,7 +32,7 @@ PUBLIC = r"(GET /(healthz|readyz|metrics)|POST /api/(auth/(login|refresh|logout)
 OWN = r"\w+ /api/(auth/|invitations/(look|accept)$)"
 """What everybody with an account may do with it."""
 RIGHTS = r"\w+ /api/(users|audit|.*/(access|share-links|invitations))"
-MANAGE = rf"(DELETE |POST .*/restore$|GET /api/projects/.*/bin$|{RIGHTS})"
+MANAGE = rf"(DELETE (?!.*/inputs/)|POST .*/restore$|GET /api/projects/.*/bin$|{RIGHTS})"
 """What only admins of the group or of the installation may do."""
 READ = rf"{PUBLIC}|{OWN}|(?!{MANAGE})GET "
 # Who asks, in this order, and what they can be answered 2xx to; the last may delete what the others ask about.

@@ -123,6 +123,7 @@ class Client:
     closed: tuple[int, str] | None = None
     echoes: list[bytes] = field(default_factory=list)
     presence: list[bytes] = field(default_factory=list)
+    notices: list[bytes] = field(default_factory=list)
     denials: int = 0
     is_paused: bool = False
     _outgoing: list[bytes] = field(default_factory=list)
@@ -139,6 +140,9 @@ class Client:
 
     def close(self, code: int, reason: str) -> None:
         self.closed = (code, reason)
+
+    def tell(self, notice: bytes) -> None:
+        self.notices.append(notice)
 
     def pause(self) -> None:
         self.is_paused = True

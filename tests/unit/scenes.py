@@ -78,6 +78,9 @@ class Visitor(Client):
                 outgoing.insert(0, update)
         self.held += outgoing
 
+    def tell(self, notice: bytes) -> None:
+        raise AssertionError("nobody tells anything")
+
     def resume(self) -> None:
         super().resume()
         held, self.held = self.held, []

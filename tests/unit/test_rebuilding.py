@@ -344,8 +344,9 @@ def test_REPLAY_15_a_preview_tells_outcomes_and_the_first_changes_and_writes_not
     document_ = document().get_update()
     told = orjson.loads(preview(request(upstream, update("a", label=("A", "mine"))), document_))
 
-    assert told["outcomes"]["conflicts"][0]["reason"] == "value_changed"
-    assert told["counts"] == {
+    assert told["conflicts"][0]["reason"] == "value_changed"
+    assert (told["counts"]["conflicts"], told["counts"]["applied"]) == (1, 0)
+    assert told["entities"] == {
         "added": {"nodes": count},
         "changed": {"nodes": 1},
         "deleted": {"edges": 1, "layers": 1, "nodes": 2},
