@@ -3,7 +3,7 @@
 Whoever changes one counts `graph_bases.version` up first: that locks the row, and has the follower read again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -93,22 +93,31 @@ class ManualEdits:
     async def conflict(self, caller: Caller, graph_id: UUID, edit_id: UUID) -> OpenConflict:
         """Return the open conflict of an edit. Raises NotFoundError."""
         async with self._database.request(caller, graph_id) as connection:
-            row = await connection.fetchrow(self.CONFLICTS, graph_id, 0, edit_id, 1)
-        if row is None:
-            raise NotFoundError("open conflict", edit_id)
-        return _conflict(row)
+            return await self._open(connection, graph_id, edit_id)
 
     KEEP = """
         UPDATE manual_edits SET is_open_conflict = FALSE, operation_data = $3
-        WHERE graph_id = $1 AND id = $2 AND is_open_conflict
+        WHERE graph_id = $1 AND id = $2
     """
 
-    async def keep(self, caller: Caller, graph_id: UUID, edit_id: UUID, operation: Mapping[str, Any]) -> ManualEdit:
-        """Settle a conflict: from now on the edit is `operation`. Raises NotFoundError."""
+    async def keep(
+        self, caller: Caller, graph_id: UUID, edit_id: UUID, settle: Callable[[OpenConflict], Mapping[str, Any]]
+    ) -> ManualEdit:
+        """Settle a conflict: from now on the edit is the operation that `settle` makes of it. Raises NotFoundError.
+
+        Nobody changes the edit in between.
+        """
         async with self._database.request(caller, graph_id) as connection:
             await connection.execute(NEW_VERSION, graph_id)
-            await connection.execute(self.KEEP, graph_id, edit_id, operation)
+            conflict = await self._open(connection, graph_id, edit_id)
+            await connection.execute(self.KEEP, graph_id, edit_id, settle(conflict))
             return _found(await connection.fetchrow(self.READ, graph_id, edit_id), edit_id)
+
+    async def _open(self, connection: asyncpg.Connection, graph_id: UUID, edit_id: UUID) -> OpenConflict:
+        row = await connection.fetchrow(self.CONFLICTS, graph_id, 0, edit_id, 1)
+        if row is None:
+            raise NotFoundError("open conflict", edit_id)
+        return _conflict(row)
 
 
 def _found(row: asyncpg.Record | None, edit_id: UUID) -> ManualEdit:

@@ -28,10 +28,10 @@ class CaptureBehindError(StoreUnavailableError):
 
 
 class TooManyRebuildsError(StoreUnavailableError):
-    """So many graphs wait to be rebuilt that no further one may."""
+    """So many rebuilds wait for their turn that no further one may."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"{limit} graphs wait to be rebuilt, and no more may; try again later")
+        super().__init__(f"{limit} rebuilds wait for their turn, and no more may; try again later")
         self.limit = limit
 
     def __str__(self) -> str:

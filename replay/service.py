@@ -4,7 +4,8 @@ Once a replay is committed, the copies of its graph follow it, and so does anoth
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from uuid import UUID
 import orjson
 import structlog
 
-from persistence.errors import StoreError
+from persistence.errors import StoreError, StoreUnavailableError
 from persistence.records import Caller
 from persistence.replay_records import GraphBase, ReplayCause, ReplayInputs
 from replay.copies import preview_copy, rebuild_copy
@@ -23,7 +24,7 @@ from replay.rebuilding import RebuildRequest, preview, rebuild
 from replay.triggers import Trigger, Triggers
 
 MAX_WAITING = 1_000
-"""How many graphs may wait to be rebuilt."""
+"""How many rebuilds may wait for their turn."""
 
 QUIET_S = 0.5
 """How long nobody edits before a replay follows one that people edited during."""
@@ -62,7 +63,10 @@ class RebuildStatistics:
 
 @dataclass(slots=True)
 class Rebuilds:
-    """The rebuilding of graphs on one node. `new_id` makes the ids of replays."""
+    """The rebuilding of graphs on one node. `new_id` makes the ids of replays.
+
+    `timeout_s` is how long whoever asks waits for it, the turns of others included.
+    """
 
     live: LiveReplay
     store: ReplayStore
@@ -72,9 +76,11 @@ class Rebuilds:
     worker: Worker
     audience: Audience
     new_id: Callable[[], UUID]
+    timeout_s: float
     statistics: RebuildStatistics = field(default_factory=RebuildStatistics)
     triggers: Triggers = field(default_factory=Triggers)
-    _waiting: dict[UUID, _Waiting] = field(default_factory=dict)
+    # By caller too: each is done with the rights, and in the name, of who asked for it.
+    _waiting: dict[tuple[UUID, Caller], _Waiting] = field(default_factory=dict)
     _tasks: "set[asyncio.Task[Mapping[str, Any]]]" = field(default_factory=set)
     # One worker of several: whatever graphs are rebuilt, there are others for whoever reads and imports.
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -91,11 +97,12 @@ class Rebuilds:
         """Make a graph what `base` and its edits say, and return the summary of the replay.
 
         Without a base it is the one the graph has; for a copy whose parent the caller may read, what that holds now.
-        A rebuild of the same graph that has not begun is done with the newest base, once for all who asked. Cancelling
-        does not end it. Raises NoBaseError, CaptureBehindError, TooManyRebuildsError, NotFoundError and
-        StoreUnavailableError, also if it takes longer than an edit may: then it may follow.
+        One that the caller asked for before and that has not begun is done with the newest base, once for all that was
+        asked. Cancelling does not end it. Raises NoBaseError, CaptureBehindError, TooManyRebuildsError, NotFoundError
+        and StoreUnavailableError, also after `timeout_s`: then it may follow.
         """
-        return await self._rebuild(_Wish(caller, graph_id, base, cause, execution_id))
+        async with self._in_time():
+            return await self._rebuild(_Wish(caller, graph_id, base, cause, execution_id))
 
     async def preview(self, caller: Caller, graph_id: UUID) -> bytes:
         """Return as JSON what `replay.rebuilding.preview` tells of a rebuild now, with `dag_state_hash`.
@@ -103,7 +110,7 @@ class Rebuilds:
         Nothing is written. Raises what `rebuild` raises.
         """
         wish = _Wish(caller, graph_id, None, "request")
-        async with self._previewing:
+        async with self._in_time(), self._previewing:
             document = await self.documents(graph_id)
             await self.capture.catch_up(graph_id)
             inputs = await self._inputs(graph_id)
@@ -120,13 +127,22 @@ class Rebuilds:
         finally:
             for task in self._tasks:
                 task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def finish(self) -> None:
         """Do all replays that follow those that were made."""
         await self.triggers.finish(self._follow)
 
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                yield
+        except TimeoutError:
+            raise StoreUnavailableError(f"it took longer than {self.timeout_s:g} s; a rebuild may follow") from None
+
     async def _rebuild(self, wish: _Wish) -> Mapping[str, Any]:
-        waiting = self._waiting.get(wish.graph_id)
+        waiting = self._waiting.get((wish.graph_id, wish.caller))
         if waiting is None:
             waiting = self._begin(wish)
         elif wish.base is not None:
@@ -136,7 +152,7 @@ class Rebuilds:
     def _begin(self, wish: _Wish) -> _Waiting:
         if len(self._waiting) >= MAX_WAITING:
             raise TooManyRebuildsError(MAX_WAITING)
-        waiting = self._waiting[wish.graph_id] = _Waiting(wish)
+        waiting = self._waiting[wish.graph_id, wish.caller] = _Waiting(wish)
         waiting.task = asyncio.create_task(self._take_turn(waiting), name=f"rebuild {wish.graph_id}")
         self._tasks.add(waiting.task)
         waiting.task.add_done_callback(self._ended)
@@ -152,7 +168,7 @@ class Rebuilds:
             await self._turn.acquire()
         finally:
             wish = waiting.wish
-            del self._waiting[wish.graph_id]  # whoever comes now wants what is committed from now on
+            del self._waiting[wish.graph_id, wish.caller]  # whoever comes now wants what is committed from now on
         try:
             replayed = await self.live.replay(wish.caller, wish.graph_id, partial(self._prepare, wish))
         finally:

@@ -4,6 +4,7 @@ Every node does that for all projects; of several that see the same change, one 
 """
 
 import asyncio
+from typing import Protocol
 from uuid import UUID
 
 import structlog
@@ -15,7 +16,6 @@ from persistence.plans import Plans
 from persistence.records import SYSTEM_USER_ID
 from replay.plan_status import plan_of_document
 from replay.quiet import MAX_WAITING, Quiet
-from server.documents import Documents
 from server.workers import WorkerLostError, Workers
 from workspace.plans import Changed
 
@@ -36,11 +36,17 @@ _BEHIND_EVERY_S = 30.0
 _log = structlog.get_logger("layercake.plans")
 
 
+class CommittedDocument(Protocol):
+    """Reads what is stored of documents; `server.documents.Documents` says what the method promises."""
+
+    async def committed(self, graph_id: UUID) -> bytes: ...
+
+
 class PlanProjection:
     """The part of a node that follows live plans. `changed` hears of each after which something else is computed."""
 
     def __init__(
-        self, plans: Plans, notices: Notices, documents: Documents, workers: Workers, changed: Changed
+        self, plans: Plans, notices: Notices, documents: CommittedDocument, workers: Workers, changed: Changed
     ) -> None:
         self._plans = plans
         self._notices = notices

@@ -21,4 +21,5 @@ def build_rebuilds(database: Database, node: Node, capture: Capture) -> Rebuilds
         worker=node.workers,
         audience=Audience(node.hub),
         new_id=new_id,
+        timeout_s=node.edits.timeout_s,
     )

@@ -57,7 +57,9 @@ class MaintenanceProcess:
 
     def wake(self) -> None:
         """Have the log looked at now: somebody waits for what is made of it."""
-        if self._is_up and self._process is not None and self._process.stdin is not None:
+        if not self._is_up or self._process is None or self._process.stdin is None:
+            return
+        if not self._process.stdin.is_closing():
             self._process.stdin.write(b"\n")
 
     async def run(self) -> None:

@@ -80,11 +80,10 @@ class ManualEdits:
         Raises NotFoundError if it is in none, and what rebuilding without it raises.
         """
         await self._catalogue.authorise_graph(principal, graph_id, Action.EDIT)
-        conflict = await self._store.conflict(principal.caller, graph_id, edit_id)
         if keep == THEIRS:
+            await self._store.conflict(principal.caller, graph_id, edit_id)
             return await self.deactivate(principal, graph_id, edit_id, THEIRS)
-        operation = settled(conflict.edit.operation_data, conflict.fields)
-        return await self._store.keep(principal.caller, graph_id, edit_id, operation)
+        return await self._store.keep(principal.caller, graph_id, edit_id, _settled)
 
     async def post(
         self, principal: Principal, graph_id: UUID, operations: Sequence[EditOperation]
@@ -96,3 +95,7 @@ class ManualEdits:
         await self._catalogue.authorise_graph(principal, graph_id, Action.EDIT)
         build = partial(post_operations, tuple(operations), graph_id)
         return await self._editor.edit(principal.caller, graph_id, None, build)
+
+
+def _settled(conflict: OpenConflict) -> Mapping[str, Any]:
+    return settled(conflict.edit.operation_data, conflict.fields)

@@ -26,6 +26,11 @@ HEARTBEAT_S = 15.0
 """After so long without an event a comment is sent, so that nobody on the way takes the connection for dead."""
 
 _EVENTS_MEDIA_TYPE = "text/event-stream"
+_EVENT_SCHEMA: Mapping[str, Any] = {  # of each event of the stream
+    "type": "object",
+    "properties": {"event": {"type": "string", "enum": ["execution", "node"]}, "data": {"type": "string"}},
+    "required": ["event", "data"],
+}
 
 NodeId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_BYTES)]
 
@@ -151,7 +156,7 @@ def _add_streams(api: APIRouter, routes: "_ExecutionRoutes", one: str) -> None:
             "`event: execution` carries the whole run, first and last; `event: node` one node that is further than "
             "it was. Whoever reads slowly is told the latest state only. The stream ends with the run."
         ),
-        responses={200: {"content": {_EVENTS_MEDIA_TYPE: {"schema": {"type": "string"}}}}},
+        responses={200: {"content": {_EVENTS_MEDIA_TYPE: {"schema": _EVENT_SCHEMA}}}},
     )
     binary = {"schema": {"type": "string", "format": "binary"}}
     api.add_api_route(

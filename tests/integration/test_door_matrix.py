@@ -45,6 +45,15 @@ EXPECTED = """
     PATCH  graphs/{graph_id}              200    200    403    404    200   200   200  403   403   404   404 404    401
     POST   graphs/{graph_id}/import       200    200    403    404    200   200   200  403   403   404   404 404    401
     POST   graphs/{graph_id}/copy         201    201    403    404    404   404   404  404   403   404   404 404    401
+    GET    graphs/{graph_id}/edits        200    200    200    404    200   200   200  200   200   404   404 404    401
+    GET    graphs/{graph_id}/conflicts    200    200    200    404    200   200   200  200   200   404   404 404    401
+    GET    graphs/{graph_id}/replays      200    200    200    404    200   200   200  200   200   404   404 404    401
+    GET    graphs/{graph_id}/replays/{replay_id}                  200 200 200 404 200 200 200 200 200 404 404 404 401
+    POST   graphs/{graph_id}/replay/preview                       200 200 200 404 200 200 200 200 200 404 404 404 401
+    POST   graphs/{graph_id}/replay       200    200    403    404    200   200   200  403   403   404   404 404    401
+    POST   graphs/{graph_id}/operations   200    200    403    404    200   200   200  403   403   404   404 404    401
+    POST   graphs/{graph_id}/edits/{edit_id}/deactivate           200 200 403 404 200 200 200 403 403 404 404 404 401
+    POST   graphs/{graph_id}/edits/{edit_id}/reactivate           200 200 403 404 200 200 200 403 403 404 404 404 401
     DELETE graphs/{graph_id}              204    403    403    404    403   204   403  403   403   404   404 404    401
     GET    quarantine/{operation_id}      200    404    404    404    404   200   404  404   404   404   404 404    401
     GET    projects                       200    200    200    200    200   200   200  200   200   200   200 200    401
@@ -56,6 +65,8 @@ EXPECTED = """
     GET    projects/{project_id}/inputs   200    200    200    200    404   404   404  404   200   404   404 404    401
     PUT    projects/{project_id}/plan     200    200    403    200    404   404   404  404   403   404   404 404    401
     PUT    projects/{project_id}/inputs/n 200    200    403    200    404   404   404  404   403   404   404 404    401
+    GET    projects/{project_id}/replay-rules                     200 200 200 200 404 404 404 404 200 404 404 404 401
+    PATCH  projects/{project_id}/replay-rules                     200 200 403 200 404 404 404 404 403 404 404 404 401
     PATCH  projects/{project_id}          200    200    403    200    404   404   404  404   403   404   404 404    401
     POST   projects/{project_id}/graphs   201    201    403    201    404   404   404  404   403   404   404 404    401
     POST   projects/{project_id}/import   201    201    403    201    404   404   404  404   403   404   404 404    401
@@ -76,6 +87,7 @@ EXPECTED = """
 BODIES = {
     "PATCH": {"json": {"description": "steel"}},
     "POST": {"json": {"name": "Rail"}},
+    "operations": {"json": {"type": "node_delete", "node_id": "nobody"}},
     "plan": {"json": {"nodes": [], "edges": []}},
     "n": {"content": b"id,label\nn1,Pier\n"},
     "import": {"data": {"name": "Rail"}, "files": {"files": ("nodes.csv", b"id,label\nn1,Pier\n", "text/csv")}},

@@ -216,6 +216,20 @@ async def test_REBUILD_5_who_is_asked_settles(rebuilt: Rebuilt, keep: str) -> No
     assert twice.status_code == 404
 
 
+async def test_REBUILD_5_of_all_who_settle_at_once_one_does(rebuilt: Rebuilt) -> None:
+    """REBUILD-5: and what somebody wrote into the edit since the conflict was told stays in it."""
+    graph, _ = await in_conflict(rebuilt, "ask")
+    await rebuilt.operate(graph, {"type": "node_update", "node_id": "a", "new_values": {"comment": "later"}})
+    (conflict,) = (await rebuilt.get(f"/api/graphs/{graph}/conflicts"))["items"]
+    path = f"/api/graphs/{graph}/conflicts/{conflict['edit']['id']}"
+    answers = await asyncio.gather(*(rebuilt.http.post(path, json={"keep": "mine"}) for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [200, 404, 404, 404]
+    again = await rebuilt.rebuild(graph)
+    assert (again["counts"]["conflicts"], again["counts"]["failed"]) == (0, 0)
+    node = (await rebuilt.shown(graph))["a"]
+    assert (node["label"], node["comment"]) == ("mine", "later")
+
+
 async def test_REBUILD_5_a_conflict_that_upstream_takes_back_is_open_no_more(rebuilt: Rebuilt) -> None:
     graph, _ = await in_conflict(rebuilt, "ask")
     await rebuilt.rebuild(graph, CONTENT)

@@ -34,7 +34,7 @@ OWN = r"\w+ /api/(auth/|invitations/(look|accept)$)"
 RIGHTS = r"\w+ /api/(users|audit|.*/(access|share-links|invitations))"
 MANAGE = rf"(DELETE (?!.*/inputs/)|POST .*/restore$|GET /api/projects/.*/bin$|{RIGHTS})"
 """What only admins of the group or of the installation may do."""
-READ = rf"{PUBLIC}|{OWN}|(?!{MANAGE})GET "
+READ = rf"{PUBLIC}|{OWN}|(?!{MANAGE})GET |POST .*/replay/preview$"
 # Who asks, in this order, and what they can be answered 2xx to; the last may delete what the others ask about.
 MAY = {
     None: PUBLIC,
