@@ -26,6 +26,9 @@ MAX_WAITING = 20
 SUPERSEDED_WITHIN_S = 10.0
 """How long a run waits for the end of an older one that began by itself."""
 
+RECONCILE_EVERY_S = 5.0
+"""How often runs are looked for whose server is gone; PostgreSQL may notice that a while after it went."""
+
 _POLL_S = 0.1
 
 CANCELLED = "it was cancelled"
@@ -92,11 +95,12 @@ class Executions:
         return len(self._runs)
 
     async def run(self) -> None:
-        """Hold all runs until this is cancelled; first, those that a crash left behind are told to have failed."""
+        """Hold all runs until this is cancelled; those that a crash left behind, here or elsewhere, are told so."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            await self.reconcile()
-            await asyncio.get_running_loop().create_future()
+            while True:
+                await self.reconcile()
+                await asyncio.sleep(RECONCILE_EVERY_S)
 
     async def stop(self, timeout_s: float) -> None:
         """Cancel what runs and wait until that is stored, `timeout_s` at most. Nothing can begin any more."""

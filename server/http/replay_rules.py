@@ -23,6 +23,8 @@ class RulesBody(BaseModel):
 class RuleChanges(BaseModel):
     """What to change: a member that is absent stays as it is."""
 
+    model_config = ConfigDict(extra="forbid")
+
     automatic: bool | None = Field(None, description="Rebuild graphs by itself when what they are made of changes.")
     conflicts: ConflictPolicy | None = Field(
         None, description="mine: the edit; theirs: what is upstream; ask: the edit, until somebody settles it."

@@ -204,8 +204,9 @@ class Filling:
         read = {"name": f"{uuid4()}.csv", "format": "csv", "content": b"id", "digest": HASH, "row_count": 0}
         await self.add("project_inputs", IN_THE_GROUP, uploaded_by=admin, **project, **read)
         await self.add("plan_results", (), node_id="n", result_key=HASH, content=b"{}", **project)
-        ran = {"execution_type": "manual", "plan_dag_snapshot": "{}", "status": "running"}
-        await self.add("plan_executions", IN_THE_GROUP, id=execution_id, **project, **ran)
+        ran = {"execution_type": "manual", "plan_dag_snapshot": "{}", "status": "completed"}
+        ended = {"completed_at": datetime.now(UTC)}
+        await self.add("plan_executions", IN_THE_GROUP, id=execution_id, **project, **ran, **ended)
         for graph_id, readers in ((self.group.graph, READERS), (None, IN_THE_GROUP)):
             made = {"execution_id": execution_id, "format": "DOT", "output_path": "deck.dot", "status": "pending"}
             await self.add("export_operations", readers, id=uuid4(), graph_id=graph_id, **made)

@@ -20,7 +20,10 @@ from server.settings import Settings
 from tests.contract.two_groups import PEOPLE, Group, TwoGroups, fill
 
 # What stays as it was until somebody edits: the follower has nothing to do.
-PROJECTED = "UPDATE graphs SET projected_through = (SELECT max(id) FROM crdt_operations)"
+PROJECTED = """
+    UPDATE graphs SET projected_through = (SELECT max(id) FROM crdt_operations);
+    UPDATE graph_bases SET edits_through = (SELECT max(id) FROM crdt_operations)
+"""
 
 
 def principals(group: Group) -> dict[str, Principal]:

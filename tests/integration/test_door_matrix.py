@@ -87,6 +87,7 @@ EXPECTED = """
 BODIES = {
     "PATCH": {"json": {"description": "steel"}},
     "POST": {"json": {"name": "Rail"}},
+    "replay-rules": {"json": {"conflicts": "ask"}},
     "operations": {"json": {"type": "node_delete", "node_id": "nobody"}},
     "plan": {"json": {"nodes": [], "edges": []}},
     "n": {"content": b"id,label\nn1,Pier\n"},

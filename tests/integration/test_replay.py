@@ -382,6 +382,7 @@ async def test_REBUILD_11_a_project_says_how_its_graphs_are_rebuilt(rebuilt: Reb
     assert await rebuilt.get(path) == {"automatic": True, "conflicts": "mine"}
     changed = await rebuilt.http.patch(path, json={"conflicts": "ask"})
     assert changed.json() == await rebuilt.get(path) == {"automatic": True, "conflicts": "ask"}
+    assert (await rebuilt.http.patch(path, json={"conflict": "mine"})).status_code == 422
     assert (await rebuilt.http.patch(path, json={"automatic": False})).json() == {
         "automatic": False,
         "conflicts": "ask",
