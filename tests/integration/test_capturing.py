@@ -88,7 +88,7 @@ async def test_CAPTURE_1_layout_replays_and_graphs_without_a_base_make_no_edits(
 async def test_CAPTURE_2_an_edit_sent_again_by_another_belongs_to_who_made_it(
     ada: Person, ben: Person, follower: Follower, owner: asyncpg.Connection
 ) -> None:
-    """CAPTURE-2: also where one update has both people's, which need each other's in turn."""
+    """CAPTURE-2: also where one update has both people's, of whom one went on with what the other did."""
     await ada.does(sets("nodes", "a", label="Ada's"))
     await ben.does(sets("nodes", "b", label="Ben's"))
     await caught_up(follower)
@@ -98,7 +98,7 @@ async def test_CAPTURE_2_an_edit_sent_again_by_another_belongs_to_who_made_it(
     ben.updates.clear()
     with ben.doc.transaction():
         sets("nodes", "b", comment="Ben's")(ben)
-        sets("nodes", "a", comment="Ben's, later")(ben)
+        sets("nodes", "a", layer="l")(ben)
     await ben.send(merge_updates(hers, ben.updates.pop()))
     await ben.does(drops("edges", "ab"))
 
@@ -107,7 +107,8 @@ async def test_CAPTURE_2_an_edit_sent_again_by_another_belongs_to_who_made_it(
     found = {(told(edit), edit["created_by"]) for edit in map(_hashable, await edits(owner, ada.graph_id))}
     assert found == {
         (("node_update", "a", "label=Ada's"), ada.user_id),
-        (("node_update", "a", "comment=Ben's, later"), ben.user_id),
+        (("node_update", "a", "comment=Ada's"), ada.user_id),
+        (("node_update", "a", "layer=l"), ben.user_id),
         (("node_update", "b", "comment=Ben's label=Ben's"), ben.user_id),
         (("edge_delete", "ab", None), ben.user_id),
     }
