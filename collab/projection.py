@@ -5,7 +5,6 @@ that loads them would make it. If the graph has a base, what each operation did 
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -61,7 +60,7 @@ class DocumentCopy:
         self.fresh_operations = 0
         self.fresh_bytes = 0
         self.rests_until = float("-inf")
-        self._stored = stored
+        self._stored = stored  # until the capture begins
         self._capture: EditCapture | None = None
         self._authors: Mapping[int, Author] = {}
         self._document = LiveDocument() if stored is None else RecordedDocument(self._owner, self._took)
@@ -88,20 +87,16 @@ class DocumentCopy:
 
         Where edits were captured last the capture goes on, so nothing is applied across that.
         """
-        is_before = self._stored is not None and self._capture is None and self.through < self._stored.through
-        return min(highest, self._stored.through) if self._stored is not None and is_before else highest
+        return highest if self._stored is None else min(highest, self._stored.through)
 
     def begin_capture(self, begin: BeginCapture) -> None:
         """Have edits captured of what is applied from now on, if the graph has a base and that is not behind."""
-        if self._stored is None or self._capture is not None or self.through < self._stored.through:
+        if self._stored is None or self.through < self._stored.through:
             return
         for table in self._tables:
             table.record()
         content = GraphContent(self._nodes.entities(), self._edges.entities(), self._layers.entities())
-        self._capture, self._stored = (
-            begin(self.graph_id, self._stored, content),
-            replace(self._stored, base=b"", edits=()),
-        )
+        self._capture, self._stored = begin(self.graph_id, self._stored, content), None
 
     def capture_again(self, stored: StoredEdits) -> EditStep:
         """Return the edits of the last step as from `stored`, which somebody changed meanwhile."""

@@ -27,6 +27,20 @@ class CaptureBehindError(StoreUnavailableError):
         return self.reason
 
 
+class RebuildTimeoutError(StoreUnavailableError):
+    """A rebuild was waited for as long as an edit may take; it goes on, or waits for its turn."""
+
+    def __init__(self, graph_id: UUID, waited_s: float) -> None:
+        super().__init__(
+            f"the graph {graph_id} was not rebuilt within {waited_s:g} s, and may still be; look at its replays before "
+            "you ask again"
+        )
+        self.graph_id = graph_id
+
+    def __str__(self) -> str:
+        return self.reason
+
+
 class TooManyRebuildsError(StoreUnavailableError):
     """So many rebuilds wait for their turn that no further one may."""
 

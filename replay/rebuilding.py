@@ -19,12 +19,12 @@ from persistence.replay_records import ConflictPolicy, GraphBase, ReplayCause, R
 from replay.applicability import CONFLICTS, INAPPLICABLE, Reason
 from replay.difference import Difference, Removed, difference
 from replay.engine import NumberedEdit, Outcome, Replayed, replay
+from replay.hashing import SHOWN_DIGITS
 from replay.operations import entity_json, read_operation, value_of
 
 PREVIEWED_CHANGES = 200
 """How many changes a preview tells one by one; it counts all."""
 
-_SHOWN_DIGITS = 16
 _APPLIED = ("applied", "already_applied")
 
 _PREVIEW_CLIENT_ID = 1
@@ -80,7 +80,7 @@ def preview(request: RebuildRequest, document: bytes) -> bytes:
     wanted = _difference(request, doc, replayed)
     acts = (("added", wanted.comes), ("changed", wanted.stays), ("deleted", wanted.goes))
     told = {
-        "dag_state_hash": request.base.dag_state_hash[:_SHOWN_DIGITS],
+        "dag_state_hash": request.base.dag_state_hash[:SHOWN_DIGITS],
         "counts": _counts(replayed, wanted),
         **{kind: outcomes for kind, outcomes in _outcomes(replayed).items() if kind not in _APPLIED},
         "entities": {act: Counter(change.root for change in changes) for act, changes in acts},

@@ -14,11 +14,11 @@ from uuid import UUID
 import orjson
 import structlog
 
-from persistence.errors import StoreError, StoreUnavailableError
+from persistence.errors import StoreError
 from persistence.records import Caller
 from persistence.replay_records import GraphBase, ReplayCause, ReplayInputs
 from replay.copies import preview_copy, rebuild_copy
-from replay.errors import NoBaseError, TooManyRebuildsError
+from replay.errors import NoBaseError, RebuildTimeoutError, TooManyRebuildsError
 from replay.ports import Audience, Build, Capture, Documents, GraphRoles, LiveReplay, Replayed, ReplayStore, Worker
 from replay.rebuilding import RebuildRequest, preview, rebuild
 from replay.triggers import Trigger, Triggers
@@ -98,10 +98,10 @@ class Rebuilds:
 
         Without a base it is the one the graph has; for a copy whose parent the caller may read, what that holds now.
         One that the caller asked for before and that has not begun is done with the newest base, once for all that was
-        asked. Cancelling does not end it. Raises NoBaseError, CaptureBehindError, TooManyRebuildsError, NotFoundError
-        and StoreUnavailableError, also after `timeout_s`: then it may follow.
+        asked. Cancelling does not end it. Raises NoBaseError, CaptureBehindError, TooManyRebuildsError, NotFoundError,
+        StoreUnavailableError, and RebuildTimeoutError after `timeout_s`: then it may follow.
         """
-        async with self._in_time():
+        async with self._in_time(graph_id):
             return await self._rebuild(_Wish(caller, graph_id, base, cause, execution_id))
 
     async def preview(self, caller: Caller, graph_id: UUID) -> bytes:
@@ -110,7 +110,7 @@ class Rebuilds:
         Nothing is written. Raises what `rebuild` raises.
         """
         wish = _Wish(caller, graph_id, None, "request")
-        async with self._in_time(), self._previewing:
+        async with self._in_time(graph_id), self._previewing:
             document = await self.documents(graph_id)
             await self.capture.catch_up(graph_id)
             inputs = await self._inputs(graph_id)
@@ -134,12 +134,12 @@ class Rebuilds:
         await self.triggers.finish(self._follow)
 
     @asynccontextmanager
-    async def _in_time(self) -> AsyncIterator[None]:
+    async def _in_time(self, graph_id: UUID) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self.timeout_s):
                 yield
         except TimeoutError:
-            raise StoreUnavailableError(f"it took longer than {self.timeout_s:g} s; a rebuild may follow") from None
+            raise RebuildTimeoutError(graph_id, self.timeout_s) from None
 
     async def _rebuild(self, wish: _Wish) -> Mapping[str, Any]:
         waiting = self._waiting.get((wish.graph_id, wish.caller))

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from auth.policy import Action, Principal
 from persistence.replay_records import ManualEdit, OpenConflict
+from replay.engine import THEIRS
 from replay.errors import CaptureBehindError, NoBaseError
 from replay.operations import EditOperation
 from replay.ports import Capture
@@ -16,9 +17,6 @@ from replay.service import Rebuilds
 from replay.settling import settled
 from workspace.catalogue import Catalogue
 from workspace.ports import LiveEditor, ManualEditStore
-
-THEIRS = "theirs"
-"""Why an edit is deactivated that lost a conflict."""
 
 LIST_WAIT_S = 3.0
 """How long a list waits for edits that were committed before it was asked for."""

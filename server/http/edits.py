@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from persistence.replay_records import ManualEdit, OpenConflict
+from replay.hashing import SHOWN_DIGITS
 from server.http.problems import describe
 from server.http.requests import BoundedRoute, Caller
 from workspace.manual_edits import ManualEdits
@@ -50,7 +51,7 @@ class EditBody(BaseModel):
         """Return an edit as it is answered."""
         return cls(
             **{name: getattr(edit, name) for name in cls.model_fields.keys() & set(ManualEdit.__slots__) - _CUT},
-            dag_state_hash=edit.dag_state_hash[:16],
+            dag_state_hash=edit.dag_state_hash[:SHOWN_DIGITS],
             operation=edit.operation_data,
             context=edit.context_data,
             signature=edit.applicability_signature,

@@ -39,7 +39,7 @@ from persistence.errors import (
     RowRefusedError,
     StoreUnavailableError,
 )
-from replay.errors import CaptureBehindError, NoBaseError, TooManyRebuildsError
+from replay.errors import CaptureBehindError, NoBaseError, RebuildTimeoutError, TooManyRebuildsError
 from replay.executions import ExecutionRunningError, ExecutionsBusyError
 from replay.plan import PlanErrors
 from replay.plan_edits import PlanChangedError
@@ -230,7 +230,7 @@ def _plan(error: PlanErrors) -> Response:
     return problem(422, "invalid_plan", detail, errors=errors, error_count=error.count)
 
 
-def _executions_busy(error: ExecutionsBusyError) -> Response:
+def _busy(error: TooManyRebuildsError | ExecutionsBusyError) -> Response:
     return problem(503, "busy", str(error), _RETRY)
 
 
@@ -256,8 +256,8 @@ def _capture_behind(error: CaptureBehindError) -> Response:
     return problem(503, "capture_behind", str(error), _RETRY)
 
 
-def _too_many_rebuilds(error: TooManyRebuildsError) -> Response:
-    return problem(503, "busy", str(error), _RETRY)
+def _rebuild_timeout(error: RebuildTimeoutError) -> Response:
+    return problem(503, "rebuild_timeout", str(error), _RETRY)
 
 
 def _broken_document(error: BrokenDocumentError) -> Response:
@@ -326,7 +326,8 @@ _ANSWERS: Mapping[type[Exception], Callable[[Any], Response]] = {
     InapplicableError: _inapplicable,
     NoBaseError: _saying(409, "no_base"),
     CaptureBehindError: _capture_behind,
-    TooManyRebuildsError: _too_many_rebuilds,
+    RebuildTimeoutError: _rebuild_timeout,
+    TooManyRebuildsError: _busy,
     PlanErrors: _plan,
     NotJsonError: _saying(400, "malformed_json"),
     PlanChangedError: _saying(412, "plan_changed"),
@@ -334,7 +335,7 @@ _ANSWERS: Mapping[type[Exception], Callable[[Any], Response]] = {
     InputsFullError: _saying(409, "inputs_full"),
     UnknownTargetsError: _saying(422, "unknown_targets"),
     ExecutionRunningError: _saying(409, "execution_running"),
-    ExecutionsBusyError: _executions_busy,
+    ExecutionsBusyError: _busy,
     ExportError: _export,
     GraphServedElsewhereError: _served_elsewhere,
     BrokenDocumentError: _broken_document,

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from persistence.replay_records import ReplayCause, ReplaySummary
+from replay.hashing import SHOWN_DIGITS
 from server.http.problems import describe
 from server.http.requests import BoundedRoute, Caller
 from workspace.replays import Replays
@@ -179,7 +180,7 @@ def _body(one: ReplaySummary) -> ReplaySummaryBody:
         id=one.id,
         cause=one.cause,
         replay_timestamp=one.replay_timestamp,
-        dag_state_hash=one.dag_state_hash[:16],
+        dag_state_hash=one.dag_state_hash[:SHOWN_DIGITS],
         data_digest=one.data_digest,
         triggered_by=one.triggered_by,
         execution_id=one.execution_id,

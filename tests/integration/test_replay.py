@@ -407,3 +407,16 @@ async def test_REBUILD_2_what_is_not_captured_in_time_is_told_and_nothing_is_cha
             assert "maintenance" in refused.json()["detail"]
         assert {**before, "a": {**before["a"], "label": "Pylon"}} == await rebuilt.shown(graph)
         assert (await rebuilt.get(f"/api/graphs/{graph}/replays"))["items"] == []
+
+
+async def test_REBUILD_14_who_waits_too_long_over_http_is_told_what_to_do(
+    database: Database, database_url: str
+) -> None:
+    async with rebuilding(database, database_url, edit_timeout_s=0.3) as rebuilt:
+        graph = await rebuilt.computed()
+        await rebuilt.edits(graph)
+        async with rebuilt.owner.transaction():
+            await rebuilt.owner.execute("SELECT FROM graph_bases FOR UPDATE")  # the follower waits
+            answer = await rebuilt.http.post(f"/api/graphs/{graph}/replay")
+        assert (answer.status_code, answer.json()["code"]) == (503, "rebuild_timeout")
+        assert "look at its replays" in answer.json()["detail"]

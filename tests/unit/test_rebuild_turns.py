@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from persistence.errors import StoreUnavailableError
 from persistence.records import Caller
 from persistence.replay_records import CapturePosition, GraphBase, ReplayInputs
+from replay.errors import RebuildTimeoutError
 from replay.ports import Build
 from replay.rebuilding import RebuildRequest
 from replay.service import Rebuilds
@@ -115,7 +115,7 @@ async def test_REBUILD_14_what_waits_is_done_once_with_the_newest_base_and_for_e
 async def test_REBUILD_14_who_waits_too_long_is_told_and_the_rebuild_follows() -> None:
     live = HeldReplays()
     rebuilds = rebuilds_of(live, timeout_s=0.05)
-    with pytest.raises(StoreUnavailableError, match="may follow"):
+    with pytest.raises(RebuildTimeoutError, match="look at its replays"):
         await rebuilds.rebuild(ANNA, GRAPH, None, "request")
     live.go.set()
 
