@@ -280,6 +280,20 @@ async def test_REBUILD_7_copies_follow_by_hand_alone_if_the_project_says_so(rebu
     assert [replay["cause"] for replay in replays] == ["request"], "no other came before"
 
 
+async def test_REBUILD_7_a_copy_takes_what_people_made_of_its_parent(rebuilt: Rebuilt) -> None:
+    """REBUILD-7: also what is no replay there; a preview tells of it before."""
+    parent = await rebuilt.computed()
+    child = (await rebuilt.post(f"/api/graphs/{parent}/copy"))["id"]
+    await rebuilt.operate(child, {"type": "node_update", "node_id": "b", "new_values": {"label": "of the child"}})
+    await rebuilt.operate(parent, {"type": "node_update", "node_id": "a", "new_values": {"label": "of the parent"}})
+    preview = await rebuilt.post(f"/api/graphs/{child}/replay/preview")
+    assert preview["entities"]["changed"] == {"nodes": 1}
+    assert (await rebuilt.shown(child))["a"]["label"] == "Pier"
+    await rebuilt.rebuild(child)
+    shown = await rebuilt.shown(child)
+    assert (shown["a"]["label"], shown["b"]["label"]) == ("of the parent", "of the child")
+
+
 async def test_REBUILD_8_what_was_removed_whole_comes_back_whole(rebuilt: Rebuilt) -> None:
     graph = await rebuilt.computed()
     async with YClient(rebuilt.served.url(graph)) as person:
