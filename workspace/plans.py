@@ -3,6 +3,7 @@
 Every method asks the policy, also about the graph that is the plan's document.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -52,6 +53,8 @@ class Plans:
         self._document = document
         self._worker = worker
         self._changed = changed
+        # Whoever waits here holds no connection, which the one that makes a graph needs besides its own.
+        self._making = asyncio.Lock()
 
     async def read(self, principal: Principal, project_id: UUID) -> ProjectPlan:
         """Return the plan of a project. Raises NotFoundError, StoreUnavailableError."""
@@ -91,7 +94,7 @@ class Plans:
 
     async def _make_graph(self, principal: Principal, project_id: UUID, updates: Sequence[DocumentUpdate]) -> UUID:
         """Return the graph of a plan that had none, made of `updates` unless somebody else was faster."""
-        async with self._store.held(project_id):
+        async with self._making, self._store.held(project_id):
             made = (await self._store.read(project_id)).plan_graph_id
             if made is not None:
                 return made

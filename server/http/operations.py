@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from replay.operations import EditOperation
 from replay.posted import OperationErrors, OperationProblem, check_operation
@@ -45,6 +45,16 @@ class PostedOperations(BaseModel):
     operations: Annotated[list[PostedOperation], Field(min_length=1, max_length=MAX_OPERATIONS)]
 
 
+def _count(body: Any) -> str:
+    return "many" if isinstance(body, PostedOperations) or (isinstance(body, dict) and "operations" in body) else "one"
+
+
+# Told apart first, so that whoever posts one is told what is wrong with that, not that it should have been many.
+Posted = Annotated[
+    Annotated[PostedOperation, Tag("one")] | Annotated[PostedOperations, Tag("many")], Discriminator(_count)
+]
+
+
 class PostedBody(BaseModel):
     """How many operations were made, how many had nothing to do, and what they name that is not there."""
 
@@ -76,7 +86,7 @@ class _OperationRoutes:
     def __init__(self, edits: ManualEdits) -> None:
         self._edits = edits
 
-    async def post(self, graph_id: UUID, body: PostedOperations | PostedOperation, caller: Caller) -> Mapping[str, Any]:
+    async def post(self, graph_id: UUID, body: Posted, caller: Caller) -> Mapping[str, Any]:
         return await self._edits.post(caller, graph_id, checked(body))
 
 

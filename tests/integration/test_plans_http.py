@@ -87,13 +87,14 @@ async def test_PLANS_11_put_makes_the_graph_and_its_document(door: Door, project
 
 
 async def test_PLANS_11_first_changes_at_once_make_one_graph(door: Door, project: str) -> None:
-    """PLANS-11: and each of them is there."""
+    """PLANS-11: and each of them is there, also of more than there are connections to the database."""
+    named = [f"n{number:02}" for number in range(12)]
     answers = await asyncio.gather(
-        *(patch(door, project, nodes=[table(f"n{number}", "nodes.csv", "Nodes")]) for number in range(4))
+        *(patch(door, project, nodes=[table(node_id, "nodes.csv", "Nodes")]) for node_id in named)
     )
 
-    assert [answer.status_code for answer in answers] == [200] * 4
-    assert node_ids(await read(door, project)) == ["n0", "n1", "n2", "n3"]
+    assert [answer.status_code for answer in answers] == [200] * 12
+    assert node_ids(await read(door, project)) == named
     graphs = (await door.client.get(f"{project}/graphs")).json()["items"]
     assert [graph["graph_type"] for graph in graphs] == ["plan"]
 

@@ -338,6 +338,10 @@ async def test_REBUILD_9_posted_operations_are_all_made_or_none(rebuilt: Rebuilt
     assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid_operation")
     fields = [error["field"] for error in wrong.json()["errors"]]
     assert fields == ["operations.1.edge.source", "operations.1.edge.target", "operations.2.node_id"]
+    exploded = await rebuilt.http.post(path, json={"type": "node_explode"})
+    assert (exploded.status_code, [error["field"] for error in exploded.json()["errors"]]) == (422, ["one.type"])
+    many = await rebuilt.http.post(path, json={"operations": [one] * 1001})
+    assert (many.status_code, [error["field"] for error in many.json()["errors"]]) == (422, ["many.operations"])
     assert "z" not in await rebuilt.shown(graph)
     assert await rebuilt.edits(graph) == []
     made = await rebuilt.operate(graph, one, one, {"type": "edge_create", "edge": told(Edge("za", "z", "a"))})
