@@ -113,7 +113,8 @@ class Route:
         return {"json": self._example(self._body_schema(), ids)} if self._content else {}
 
     def _resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        options = [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]
+        either = schema.get("anyOf", schema.get("oneOf", ()))
+        options = [one for one in either if one.get("type") != "null"]
         if options:
             return self._resolved(options[0])
         if "$ref" in schema:
