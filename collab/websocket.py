@@ -38,6 +38,7 @@ _log = structlog.get_logger("layercake.websocket")
 _OWED_FACTOR = 4
 _MESSAGE_COST_BYTES = 64
 _END = object()
+_NOT_TAKEN = (MalformedError, TooLargeError, WaitingFullError)
 _TRY_AGAIN = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
 _MAX_REASON_BYTES = 123  # RFC 6455 section 5.5: a control frame carries 125 bytes
 
@@ -60,7 +61,7 @@ class Connection(asyncio.Protocol):
         self._edge = edge
         self._loop = asyncio.get_running_loop()
         self._framing = _Framing(max_size=edge.settings.message_bytes)
-        self._inbox = Inbox(self._framing)
+        self._inbox = Inbox(self._framing, edge.settings.message_bytes)
         self._fragments = bytearray()
         self._message = b""
         self._receiving: Iterator[None] | None = None
@@ -103,9 +104,10 @@ class Connection(asyncio.Protocol):
             self._edge.turns.enter(self)
 
     def eof_received(self) -> None:
-        """The client sends nothing more; the transport closes."""
-        self._framing.receive_eof()
-        self._send_framing()
+        """The client sends nothing more; the transport closes. What waits for its turn is taken all the same."""
+        if not self._is_in_line:
+            self._framing.receive_eof()
+            self._send_framing()
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Leave the room once everything that arrived is processed."""
@@ -199,7 +201,7 @@ class Connection(asyncio.Protocol):
         for message in messages:
             self._message = message
             self._taken_bytes += len(message)
-            yield from dialect.receive(message)
+            yield from dialect.receive(message) or ()
             yield
 
     def stop_reading(self) -> None:
@@ -275,6 +277,7 @@ class Connection(asyncio.Protocol):
             self._dialect = dialect
             dialect.enter()
         self.reading.release(Hold.JOIN)
+        self._go_on()  # with what came right behind the request
 
     def _refuse(self, status: int, detail: str) -> None:
         self._report.status, self._report.close_reason = status, detail
@@ -311,6 +314,8 @@ class Connection(asyncio.Protocol):
                 self.attempt(partial(self._advance, self._receiving))
             elif (event := self._inbox.next()) is None:
                 return False
+            elif isinstance(event, bytes):
+                self._on_message(event)
             elif isinstance(event, Request):
                 self._on_request(event)
             else:
@@ -319,12 +324,9 @@ class Connection(asyncio.Protocol):
 
     def _on_frame(self, frame: Frame) -> None:
         self._taken_bytes += _MESSAGE_COST_BYTES
+        self._counted += 1
         if self._is_refused:
             return
-        if frame.opcode is Opcode.BINARY and frame.fin:
-            self._on_message(bytes(frame.data))
-            return
-        self._counted += 1
         if frame.opcode in (Opcode.BINARY, Opcode.CONT):
             self._fragments += frame.data
             if frame.fin:
@@ -334,11 +336,18 @@ class Connection(asyncio.Protocol):
             self.close(BAD_MESSAGE, "text message: Yjs messages are binary")
 
     def _on_message(self, message: bytes) -> None:
-        if self._dialect is not None:
-            self._count_message()
-            self._taken_bytes += len(message)
-            self._message = message
-            self._receiving = self._dialect.receive(message)
+        """Take the first message of a frame; the others, if there are any, are left to `_advance`."""
+        self._taken_bytes += _MESSAGE_COST_BYTES + len(message)
+        if self._dialect is None or self._is_refused:
+            return
+        self._count_message()
+        self._message = message
+        try:
+            others = self._dialect.receive(message)
+        except _NOT_TAKEN as error:
+            self._refuse_message(error)
+        else:
+            self._receiving = None if self._is_refused else others
 
     def _advance(self, receiving: Iterator[None]) -> None:
         """Take the next of the messages that came in one frame."""
@@ -357,12 +366,16 @@ class Connection(asyncio.Protocol):
         """Call `take`, and close with the reason if it refuses what the client sent."""
         try:
             take()
-        except MalformedError as error:
+        except _NOT_TAKEN as error:
+            self._refuse_message(error)
+
+    def _refuse_message(self, error: Exception) -> None:
+        if isinstance(error, MalformedError):
             self._edge.statistics.malformed += 1
             self.close(BAD_MESSAGE, str(error))
-        except TooLargeError as error:
+        elif isinstance(error, TooLargeError):
             self.close(TOO_LARGE, str(error))
-        except WaitingFullError as error:
+        else:
             self.close(OVERLOADED, str(error))
 
     def _bound_what_waits(self) -> None:

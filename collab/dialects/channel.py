@@ -114,7 +114,10 @@ class Channel(ABC):
 
     def receive(self, message: sync.Message) -> None:
         """Take a message. Raises MalformedError, TooLargeError and WaitingFullError."""
-        self._when_going(partial(self._take, message))
+        if self._held is None:
+            self._take(message)
+        else:
+            self._held.append(partial(self._take, message))
         if isinstance(message, sync.Update) and len(message.update) > self._edge.settings.direct_bytes:
             self._bound_uncommitted(len(message.update))
 

@@ -4,7 +4,7 @@ What is said of a document before that waits here. Source: @hocuspocus/provider 
 """
 
 import asyncio
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable
 
 import structlog
 from websockets.http11 import Request
@@ -64,12 +64,8 @@ class HocuspocusDialect:
         """Expect a token."""
         self._expect_token()
 
-    def receive(self, message: bytes) -> Iterator[None]:
+    def receive(self, message: bytes) -> None:
         """Take one frame, which is one message."""
-        self._take(message)
-        yield from ()
-
-    def _take(self, message: bytes) -> None:
         if message == hocuspocus.PONG:
             return
         address, content = hocuspocus.read(message)

@@ -44,8 +44,8 @@ class Dialect(Protocol):
     def enter(self) -> None:
         """Begin: the handshake is answered."""
 
-    def receive(self, message: bytes) -> Iterator[None]:
-        """Take what is in one binary frame, as the iterator is advanced; it pauses between messages.
+    def receive(self, message: bytes) -> Iterator[None] | None:
+        """Take the first message in a binary frame; return what takes the others as it is advanced, None without any.
 
         Raises MalformedError, TooLargeError and WaitingFullError.
         """

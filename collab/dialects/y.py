@@ -48,19 +48,26 @@ class YDialect:
         self._channel.enter(self._since)
         self._tokens = Tokens(self._channel, self._edge)
 
-    def receive(self, message: bytes) -> Iterator[None]:
-        """Take the messages of one frame, pausing between any two."""
-        is_first = True
-        for one in sync.messages(message):
-            if not is_first:
-                yield
-            is_first = False
-            if isinstance(one, sync.Token):
-                self._tokens.hear(one.token)
-            elif isinstance(one, sync.HearNotices):
-                self._channel.hears_notices = True
-            else:
-                self._channel.receive(one)
+    def receive(self, message: bytes) -> Iterator[None] | None:
+        """Take the first message of a frame, and return what takes the others, pausing after each."""
+        position = self._take(message, 0)
+        return self._take_others(message, position) if position < len(message) else None
+
+    def _take_others(self, message: bytes, position: int) -> Iterator[None]:
+        while position < len(message):
+            position = self._take(message, position)
+            yield
+
+    def _take(self, message: bytes, position: int) -> int:
+        """Take the message at `position` and return where the next one begins."""
+        one, end = sync.read(message, position)
+        if isinstance(one, sync.Token):
+            self._tokens.hear(one.token)
+        elif isinstance(one, sync.HearNotices):
+            self._channel.hears_notices = True
+        elif one is not None:
+            self._channel.receive(one)
+        return end
 
     def topic(self, _message: bytes) -> Hashable:
         """Return the socket's graph."""

@@ -5,8 +5,9 @@ inbound frame are accepted. Source: y-protocols/sync.js, awareness.js, auth.js,
 y-websocket/src/y-websocket.js.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from collab.wire.errors import MalformedError
 from collab.wire.frames import Outbound
@@ -26,8 +27,7 @@ class Step1:
     state_vector: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """A change, or (as the answer to a Step1 of ours) all that we lack."""
 
     update: bytes
@@ -70,37 +70,40 @@ Message = Step1 | Update | Awareness | QueryAwareness | Acknowledge
 
 
 def messages(frame: bytes) -> Iterator[Message | Token | HearNotices]:
-    """Yield the messages of one inbound frame, in order.
-
-    Raises MalformedError at the first byte that is none. Message types that are not known are
-    skipped with the rest of their frame, as the reference server does.
-    """
+    """Yield the messages of one frame, in order. Raises MalformedError at the first byte that is none."""
     position = 0
+    while position < len(frame):
+        message, position = read(frame, position)
+        if message is not None:
+            yield message
+
+
+def read(frame: bytes, position: int) -> tuple[Message | Token | HearNotices | None, int]:
+    """Return the message at `position` of a frame, and where the next one begins.
+
+    A type that is not known is None, and skipped with the rest of the frame, as the reference server does.
+    Raises MalformedError.
+    """
     try:
-        while position < len(frame):
-            kind, position = read_varuint(frame, position)
-            if kind == SYNC:
-                step = frame[position]
-                content, position = read_bytes(frame, position + 1)
-                yield sync_message(step, content)
-            elif kind == AWARENESS:
-                content, position = read_bytes(frame, position)
-                yield Awareness(content)
-            elif kind == QUERY_AWARENESS:
-                yield QueryAwareness()
-            elif kind == TOKEN:
-                content, position = read_bytes(frame, position)
-                yield _token(content)
-            elif kind == ACKNOWLEDGE:
-                yield Acknowledge(_ACKNOWLEDGE_PREFIX + frame[position:])
-                return
-            elif kind == NOTICE:
-                yield HearNotices()
-                return
-            else:
-                return
+        kind, position = read_varuint(frame, position)
+        if kind == SYNC:
+            content, end = read_bytes(frame, position + 1)
+            return sync_message(frame[position], content), end
+        if kind == QUERY_AWARENESS:
+            return QueryAwareness(), position
+        if kind in _WITH_CONTENT:
+            content, end = read_bytes(frame, position)
+            return _WITH_CONTENT[kind](content), end
     except IndexError:
         raise MalformedError("the message ends early") from None
+    return _last(kind, frame[position:]), len(frame)
+
+
+def _last(kind: int, content: bytes) -> Acknowledge | HearNotices | None:
+    """Return a message that goes up to the end of its frame."""
+    if kind == ACKNOWLEDGE:
+        return Acknowledge(_ACKNOWLEDGE_PREFIX + content)
+    return HearNotices() if kind == NOTICE else None
 
 
 def _token(content: bytes) -> Token:
@@ -119,6 +122,9 @@ def sync_message(step: int, content: bytes) -> Step1 | Update:
     if step in (STEP2, UPDATE):
         return Update(content, is_answer=step == STEP2)
     raise MalformedError(f"sync step {step} is unknown")
+
+
+_WITH_CONTENT: dict[int, Callable[[bytes], Awareness | Token]] = {AWARENESS: Awareness, TOKEN: _token}
 
 
 def step1(state_vector: bytes) -> Outbound:

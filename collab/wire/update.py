@@ -46,6 +46,10 @@ class Shape(NamedTuple):
     """Where in the update its deletions begin."""
 
 
+Id = tuple[int, int]
+"""A client and a clock of it."""
+
+
 class Item(NamedTuple):
     """One item of an update as `trace` lists it, enough to tell how deep it lies."""
 
@@ -53,12 +57,13 @@ class Item(NamedTuple):
     clock: int
     length: int
     is_type: bool
-    anchor: tuple[int, int] | None
+    anchor: Id | None
     """The id of its parent or of a neighbour; None directly below a root."""
     anchor_is_parent: bool
 
 
-_Anchored = tuple[bool, tuple[int, int] | None, bool]
+# pycrdt makes such an item when text is inserted in the middle of a character; yrs would have it wait for ever.
+_DISORDER = "an item names one that comes after it as its neighbour"
 
 
 def walk(update: bytes, trace: list[Item] | None = None) -> Shape:
@@ -95,16 +100,15 @@ def _walk_structs(
         starts[client] = end = clock
         for _ in range(structs):
             info = data[position]
-            position += 1
             kind = info & 31
             if kind in (_GC, _SKIP):
-                length, position = read_varuint(data, position)
-                has_type = False
+                length, position = read_varuint(data, position + 1)
             else:
-                length, position, has_type, anchored = _walk_item(data, position, info, needs, (client, clock))
+                length, position, anchor, is_parent = _walk_item(data, position + 1, info, needs, client, clock)
+                is_type = kind == _TYPE
+                nested = nested or (is_type and anchor is not None)
                 if trace is not None:
-                    trace.append(Item(client, clock, length, *anchored))
-                nested = nested or has_type
+                    trace.append(Item(client, clock, length, is_type, anchor, is_parent))
             if not length:
                 raise MalformedError("a struct has no length")
             clock += length
@@ -155,7 +159,7 @@ def struct_length(data: bytes, position: int, info: int) -> tuple[int, int]:
     """Return the length in clocks of the walked struct whose `info` is before `position`, and the position after it."""
     if info & 31 in (_GC, _SKIP):
         return read_varuint(data, position)
-    length, position, _, _ = _walk_item(data, position, info, {}, (-1, 0))
+    length, position, _, _ = _walk_item(data, position, info, {}, -1, 0)
     return length, position
 
 
@@ -168,34 +172,34 @@ def content_position(data: bytes, position: int, info: int) -> int:
 
 
 def _walk_item(
-    data: bytes, position: int, info: int, needs: dict[int, int], own: tuple[int, int]
-) -> tuple[int, int, bool, _Anchored]:
-    """Return the item's length, the position after it, whether it is a type below no root, and what it hangs on.
+    data: bytes, position: int, info: int, needs: dict[int, int], client: int, clock: int
+) -> tuple[int, int, Id | None, bool]:
+    """Return the item's length, the position after it, what it hangs on, and whether that is its parent.
 
-    It is refused if it names itself (`own`), or what its client made later, as its neighbour.
+    It is refused if it names itself, or what its client made later, as its neighbour.
     """
-    anchor: tuple[int, int] | None = None
+    anchor: Id | None = None
     is_parent = False
     if info & 0x80:
         anchor, position = _walk_id(data, position, needs)
-        _check_order(anchor, own)
+        if anchor[1] >= clock and anchor[0] == client:
+            raise MalformedError(_DISORDER)
     if info & 0x40:
         right, position = _walk_id(data, position, needs)
-        _check_order(right, own)
+        if right[1] >= clock and right[0] == client:
+            raise MalformedError(_DISORDER)
         anchor = anchor or right
-    if not info & 0xC0:
+    if info < 0x40:
         anchor, position = _walk_parent(data, position, info, needs)
         is_parent = anchor is not None
-    kind = info & 31
-    content = _CONTENTS.get(kind)
+    content = _CONTENTS.get(info & 31)
     if content is None:
-        raise MalformedError(f"content kind {kind} is unknown")
+        raise MalformedError(f"content kind {info & 31} is unknown")
     length, position = content(data, position)
-    is_type = kind == _TYPE
-    return length, position, is_type and anchor is not None, (is_type, anchor, is_parent)
+    return length, position, anchor, is_parent
 
 
-def _walk_id(data: bytes, position: int, needs: dict[int, int]) -> tuple[tuple[int, int], int]:
+def _walk_id(data: bytes, position: int, needs: dict[int, int]) -> tuple[Id, int]:
     client, position = read_varuint(data, position)
     clock, position = read_varuint(data, position)
     if clock >= needs.get(client, 0):
@@ -203,24 +207,18 @@ def _walk_id(data: bytes, position: int, needs: dict[int, int]) -> tuple[tuple[i
     return (client, clock), position
 
 
-def _check_order(neighbour: tuple[int, int], own: tuple[int, int]) -> None:
-    # pycrdt makes such an item when text is inserted in the middle of a character; yrs would have it wait for ever.
-    if neighbour[0] == own[0] and neighbour[1] >= own[1]:
-        raise MalformedError("an item names one that comes after it as its neighbour")
-
-
-def _walk_parent(data: bytes, position: int, info: int, needs: dict[int, int]) -> tuple[tuple[int, int] | None, int]:
+def _walk_parent(data: bytes, position: int, info: int, needs: dict[int, int]) -> tuple[Id | None, int]:
     is_root = data[position]
     position += 1
     anchor = None
     if is_root == 1:
-        _, position = _text(data, position)
+        position = _after_text(data, position)
     elif is_root == 0:
         anchor, position = _walk_id(data, position, needs)
     else:
         raise MalformedError("an item's parent is neither a root nor an item")
     if info & 0x20:
-        _, position = _text(data, position)
+        position = _after_text(data, position)
     return anchor, position
 
 
@@ -248,6 +246,15 @@ def _text(data: bytes, position: int) -> tuple[str, int]:
     return data[position:end].decode(), end
 
 
+def _after_text(data: bytes, position: int) -> int:
+    length, position = read_varuint(data, position)
+    end = position + length
+    text = data[position:end]
+    if not text.isascii():
+        text.decode()
+    return end
+
+
 def _deleted(data: bytes, position: int) -> tuple[int, int]:
     return read_varuint(data, position)
 
@@ -265,10 +272,12 @@ def _binary(data: bytes, position: int) -> tuple[int, int]:
 
 
 def _string(data: bytes, position: int) -> tuple[int, int]:
-    text, position = _text(data, position)
+    length, position = read_varuint(data, position)
+    end = position + length
+    text = data[position:end]
     if text.isascii():
-        return len(text), position
-    return len(text.encode("utf-16-le")) // 2, position
+        return len(text), end
+    return len(text.decode().encode("utf-16-le")) // 2, end
 
 
 def _embed(data: bytes, position: int) -> tuple[int, int]:
@@ -298,8 +307,7 @@ def _check_json_depth(text: str) -> None:
 
 
 def _format(data: bytes, position: int) -> tuple[int, int]:
-    _, position = _text(data, position)
-    return _embed(data, position)
+    return _embed(data, _after_text(data, position))
 
 
 def _type(data: bytes, position: int) -> tuple[int, int]:
@@ -307,7 +315,7 @@ def _type(data: bytes, position: int) -> tuple[int, int]:
     if kind > 6:
         raise MalformedError(f"shared type {kind} is unknown")
     if kind == 3 or kind == 5:  # an XML element or hook has a name
-        _, position = _text(data, position)
+        position = _after_text(data, position)
     return 1, position
 
 
@@ -319,33 +327,32 @@ def _any_list(data: bytes, position: int) -> tuple[int, int]:
 
 
 def _document(data: bytes, position: int) -> tuple[int, int]:
-    _, position = _text(data, position)
-    return 1, _any(data, position, MAX_VALUE_DEPTH)
+    return 1, _any(data, _after_text(data, position), MAX_VALUE_DEPTH)
 
 
 def _any(data: bytes, position: int, depth_left: int) -> int:
     """Return the position after one value; `depth_left` is how many levels may still open."""
     kind = data[position]
     position += 1
-    if kind == 119:
-        return _text(data, position)[1]
-    if kind == 125:
-        return _after_integer(data, position)
     size = _ANY_SIZES.get(kind)
     if size is not None:
         return position + size
+    if kind == 119:
+        return _after_text(data, position)
+    if kind == 118 or kind == 117:
+        if not depth_left:
+            raise NestingError("values", MAX_VALUE_DEPTH)
+        count, position = read_varuint(data, position)
+        for _ in range(count):
+            if kind == 118:
+                position = _after_text(data, position)
+            position = _any(data, position, depth_left - 1)
+        return position
+    if kind == 125:
+        return _after_integer(data, position)
     if kind == 116:
         return _binary(data, position)[1]
-    if kind not in (117, 118):
-        raise MalformedError(f"value kind {kind} is unknown")
-    if not depth_left:
-        raise NestingError("values", MAX_VALUE_DEPTH)
-    count, position = read_varuint(data, position)
-    for _ in range(count):
-        if kind == 118:
-            _, position = _text(data, position)
-        position = _any(data, position, depth_left - 1)
-    return position
+    raise MalformedError(f"value kind {kind} is unknown")
 
 
 def _after_integer(data: bytes, position: int) -> int:

@@ -8,6 +8,9 @@ from collab.wire.errors import MalformedError
 MAX_VALUE = 2**53 - 1
 """The largest integer a JavaScript client can hold exactly."""
 
+_SHIFTS = range(14, 63, 7)
+"""By how much the third byte to the ninth are shifted."""
+
 
 def read_varuint(data: bytes, position: int) -> tuple[int, int]:
     """Return the value at `position` and the position after it.
@@ -15,20 +18,25 @@ def read_varuint(data: bytes, position: int) -> tuple[int, int]:
     Raises IndexError past the end of `data` and MalformedError above 2**53 - 1.
     """
     value = data[position]
-    position += 1
     if value < 0x80:
-        return value, position
-    value &= 0x7F
-    shift = 7
-    while True:
+        return value, position + 1
+    byte = data[position + 1]
+    if byte < 0x80:
+        return value - 0x80 + (byte << 7), position + 2
+    return _read_long(data, position + 2, value - 0x80 + (byte - 0x80 << 7))
+
+
+def _read_long(data: bytes, position: int, value: int) -> tuple[int, int]:
+    """Go on behind two bytes of an integer that make `value`."""
+    for shift in _SHIFTS:
         byte = data[position]
         position += 1
-        value |= (byte & 0x7F) << shift
         if byte < 0x80:
+            value += byte << shift
             break
-        shift += 7
-        if shift > 56:
-            raise MalformedError("an integer is longer than eight bytes")
+        value += byte - 0x80 << shift
+    else:
+        raise MalformedError("an integer is longer than eight bytes")
     if value > MAX_VALUE:
         raise MalformedError("an integer is larger than 2**53 - 1")
     return value, position

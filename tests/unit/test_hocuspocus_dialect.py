@@ -110,7 +110,7 @@ class Pipe:
             self.attempt(partial(self._receive, message))
 
     def _receive(self, message: bytes) -> None:
-        for _ in self.dialect.receive(message):
+        for _ in self.dialect.receive(message) or ():
             pass
 
     # a Transport
