@@ -23,6 +23,8 @@ class Window(NamedTuple):
     update: bytes
     author: Session | None
     """The session all of it came from, None if there were several."""
+    updates: int
+    """How many went into it."""
 
 
 class Outbox:
@@ -49,7 +51,7 @@ class Outbox:
 
     def take(self) -> Window:
         """Return the window and start the next one."""
-        window = Window(merge(self._updates), self._author)
+        window = Window(merge(self._updates), self._author, len(self._updates))
         self._updates, self._author, self._base = [], None, {}
         return window
 

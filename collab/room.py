@@ -30,6 +30,9 @@ _GOODBYES = {
     Refusal.UNSTORABLE: (4500, "an edit could not be stored; come again"),
 }
 
+BUSY_UPDATES = 8
+"""So many updates in one window make the next one longer: people who type are fewer, so it is nobody's echo."""
+
 _NOTHING = b"\x00\x00"
 """The update without structs and deletions."""
 
@@ -39,8 +42,10 @@ class Limits(NamedTuple):
 
     window_s: float = 0.005
     """How long changes gather before they are sent, once one was sent a moment ago."""
+    busy_window_s: float = 0.0125
+    """How long they gather while many come: from BUSY_UPDATES in the last window on."""
     window_per_session_s: float = 0.000_025
-    """How much longer the window gets with every session, so that large rooms keep up."""
+    """How much longer a window gets with every session, so that large rooms keep up."""
     presence_window_s: float = 0.05
     """How long presence gathers in a small room before it is sent."""
     waiting_bytes: int = 4 * 1024 * 1024
@@ -87,6 +92,7 @@ class Room:
         self.appended = 0  # operations handed to the log so far
         self._committed = 0
         self._flushed_at = float("-inf")
+        self._window_s = limits.window_s
         self._flush_due = False
 
     @property
@@ -240,6 +246,8 @@ class Room:
             return
         self._flushed_at = now
         window = self._outbox.take()
+        is_busy = window.updates >= BUSY_UPDATES
+        self._window_s = max(self._limits.window_s, self._limits.busy_window_s) if is_busy else self._limits.window_s
         message = sync.update(window.update)
         for session in self.sessions:
             if session is not window.author and not session.read_only and isinstance(session.reading, Live):
@@ -281,8 +289,8 @@ class Room:
             self._record(session, update, shape, at, settles=None)
             self._wait_for(session, update)
             return
-        if any(arrival.applied.change is not None for arrival in arrivals):
-            settled = tuple(arrival.update for arrival in arrivals[1:])
+        if [arrival for arrival in arrivals if arrival.applied.change is not None]:
+            settled = tuple([arrival.update for arrival in arrivals[1:]])
             self._record(session, update, shape, at, settles=settled)
             self._put_out(session, arrivals)
             self._schedule_flush(now)
@@ -302,7 +310,7 @@ class Room:
         for client in ends:
             session.last_client = str(client)
             break
-        clock = ",".join(f'"{client}":{end}' for client, end in ends.items())
+        clock = ",".join([f'"{client}":{end}' for client, end in ends.items()])
         self.appended += 1
         operation = Operation(
             graph_id=self.graph_id,
@@ -372,8 +380,7 @@ class Room:
     def _schedule_flush(self, now: float) -> None:
         if self._flush_due:
             return
-        window_s = self._limits.window_s + self._limits.window_per_session_s * len(self.sessions)
-        left_s = self._flushed_at + window_s - now
+        left_s = self._flushed_at + self._window_s + self._limits.window_per_session_s * len(self.sessions) - now
         if left_s <= 0:
             self.flush(now)
             return

@@ -30,11 +30,17 @@ _log = structlog.get_logger("layercake.log")
 _UNSTORABLE = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, TypeError, ValueError)
 
 
+BUSY_OPERATIONS = 8
+"""Measured: a flush costs as much as these many of its operations."""
+
+
 class LogSettings(NamedTuple):
     """What bounds the log writer."""
 
     window_s: float = 0.004
     """How long operations gather for a flush, once one was written a moment ago."""
+    busy_window_s: float = 0.01
+    """How long they gather while many come: from BUSY_OPERATIONS in the last flush on."""
     flush_operations: int = 5_000
     """The most operations of one flush."""
     flush_bytes: int = 8 * 1024 * 1024
@@ -56,19 +62,13 @@ class LogSettings(NamedTuple):
 
 
 class _Entry(NamedTuple):
+    graph_id: UUID
     operations: Sequence[Operation]
     records: Sequence[Record]
     listener: CommitListener
+    size_bytes: int
     taken_at: float
     """Seconds of the loop's clock, which does not jump."""
-
-    @property
-    def graph_id(self) -> UUID:
-        return self.operations[0].graph_id
-
-    @property
-    def size_bytes(self) -> int:
-        return sum(len(operation.update) for operation in self.operations)
 
 
 @dataclass(slots=True)
@@ -99,15 +99,20 @@ class LogWriter:
 
     def append(self, operation: Operation, listener: CommitListener) -> None:
         """Take `operation` for the next flush; `listener` hears of its commit, in order."""
-        self.append_together((operation,), (), listener)
+        self._take_in((operation,), (), listener, len(operation.update))
 
     def append_together(
         self, operations: Sequence[Operation], records: Sequence[Record], listener: CommitListener
     ) -> None:
         """Take `operations` of one graph, at least one, to be stored with `records` in one transaction, or none."""
-        entry = _Entry(operations, records, listener, asyncio.get_running_loop().time())
-        self._queue.append(entry)
-        self._bytes += entry.size_bytes
+        self._take_in(operations, records, listener, sum(len(operation.update) for operation in operations))
+
+    def _take_in(
+        self, operations: Sequence[Operation], records: Sequence[Record], listener: CommitListener, size_bytes: int
+    ) -> None:
+        taken_at = asyncio.get_running_loop().time()
+        self._queue.append(_Entry(operations[0].graph_id, operations, records, listener, size_bytes, taken_at))
+        self._bytes += size_bytes
         self._wake.set()
         self._idle.clear()
 
@@ -148,14 +153,20 @@ class LogWriter:
                 started = clock()
                 self._wake.clear()
                 await self._see_to_leases()
-                await self._flush(self._take())
+                batch = self._take()
+                await self._flush(batch)
                 if self._queue:
                     self._wake.set()
                 else:
                     self._idle.set()
-                await asyncio.sleep(started + self._settings.window_s - clock())
+                await asyncio.sleep(started + self._window_s(len(batch)) - clock())
         finally:
             self._connection.drop()
+
+    def _window_s(self, entries: int) -> float:
+        """Return how long the next flush gathers, after one of so many entries."""
+        settings = self._settings
+        return settings.window_s if entries < BUSY_OPERATIONS else max(settings.window_s, settings.busy_window_s)
 
     async def _woken(self) -> None:
         """Wait for work; meanwhile notice if the connection dies silently, while others could take our leases."""

@@ -18,10 +18,6 @@ from persistence.quarantine import Quarantine
 from persistence.record_rows import write_records
 from persistence.records import Operation, Record
 
-BEGIN_FLUSH = """
-    WITH flush AS (INSERT INTO crdt_flushes (flush_id) VALUES ($1))
-    SELECT pg_advisory_xact_lock_shared(key) FROM unnest($2::bigint[]) AS key ORDER BY key
-"""
 MARK_APPLIED = """
     UPDATE crdt_operations SET applied_at = now()
     WHERE graph_id = $1 AND applied_at IS NULL AND operation_data = ANY($2::bytea[])
@@ -61,14 +57,20 @@ DROP_STATE = """
     WHERE id = $1
 """
 
-# Not COPY, which PostgreSQL does not do under row level security (decisions/012).
-INSERT_OPERATIONS = """
+# One statement, and so one round trip with its commit. Not COPY, which PostgreSQL does not do under row level security
+# (decisions/012). The locks are there before the first row has its id: each row is joined with the count of them.
+WRITE_FLUSH = """
+    WITH flush AS (INSERT INTO crdt_flushes (flush_id) VALUES ($1)), locked AS MATERIALIZED (
+        SELECT count(pg_advisory_xact_lock_shared(key)) FROM unnest($2::bigint[]) AS key
+    )
     INSERT INTO crdt_operations
         (graph_id, operation_data, vector_clock, user_id, session_id, client_id, created_at, applied_at)
-    SELECT * FROM unnest(
-        $1::uuid[], $2::bytea[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[]
-    )
+    SELECT operation.* FROM locked CROSS JOIN unnest(
+        $3::uuid[], $4::bytea[], $5::text[], $6::uuid[], $7::text[], $8::text[], $9::timestamptz[], $10::timestamptz[]
+    ) AS operation
 """
+_COLUMNS = 8
+"""So many fields of an operation are columns, in their order; what it settles follows."""
 
 FETCH_ROWS = 1_000
 """How many stored operations are held in memory at once while a document loads."""
@@ -88,13 +90,16 @@ async def write_flush(
     A second call with the same `flush_id` waits for the first and raises
     UniqueViolationError if that one was committed, so nothing is stored twice.
     """
-    keys = sorted({graph_lock(operation.graph_id, LockKind.FLUSH) for operation in operations})
+    keys = sorted({graph_lock(graph_id, LockKind.FLUSH) for graph_id in {one.graph_id for one in operations}})
+    columns = list(zip(*operations, strict=True))[:_COLUMNS]
+    settling = [operation for operation in operations if operation.settles]
+    if not (settling or records or forget_old):
+        await connection.execute(WRITE_FLUSH, flush_id, keys, *columns, timeout=timeout_s)
+        return
     async with connection.transaction():
-        await connection.execute(BEGIN_FLUSH, flush_id, keys, timeout=timeout_s)
-        await connection.execute(INSERT_OPERATIONS, *zip(*map(_row, operations), strict=True), timeout=timeout_s)
-        for operation in operations:
-            if operation.settles:
-                await connection.execute(MARK_APPLIED, operation.graph_id, operation.settles, timeout=timeout_s)
+        await connection.execute(WRITE_FLUSH, flush_id, keys, *columns, timeout=timeout_s)
+        for operation in settling:
+            await connection.execute(MARK_APPLIED, operation.graph_id, operation.settles, timeout=timeout_s)
         await write_records(connection, records)
         if forget_old:
             await connection.execute(FORGET_OLD_FLUSHES, timeout=timeout_s)
@@ -111,19 +116,6 @@ async def graphs_that_exist(
     """Return those of `graph_ids` that have a row."""
     rows = await connection.fetch(GRAPHS_THAT_EXIST, list(graph_ids), timeout=timeout_s)
     return {row["id"] for row in rows}
-
-
-def _row(operation: Operation) -> tuple[object, ...]:
-    return (
-        operation.graph_id,
-        operation.update,
-        operation.vector_clock,
-        operation.user_id,
-        operation.session_id,
-        operation.client_id,
-        operation.created_at,
-        operation.applied_at,
-    )
 
 
 class StoredDocuments:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from persistence.document import DocumentUpdate
@@ -188,9 +188,8 @@ class UnpackedGraph:
     pending: tuple[DocumentUpdate, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One accepted update on its way into `crdt_operations`.
+class Operation(NamedTuple):
+    """One accepted update on its way into `crdt_operations`; all but `settles` are its columns, in their order.
 
     `update` is the raw Yjs v1 update as it was received. `vector_clock` is JSON text
     `{client id: clock after}` of the clients it advances. `client_id` is the first of them,

@@ -230,6 +230,8 @@ class Channel(ABC):
     def after_sending(self) -> None:
         """Read again if enough acknowledgements have left."""
         reading, limit_bytes = self._line.reading, self._edge.settings.acknowledgement_bytes
+        if not reading.holds:  # as nearly always; this is called for each message to each client
+            return
         if Hold.ACKNOWLEDGEMENTS in reading.holds and self._awaiting_bytes <= limit_bytes // 2:
             reading.release(Hold.ACKNOWLEDGEMENTS)
 

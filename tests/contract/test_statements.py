@@ -43,7 +43,7 @@ STATEMENTS = {
 
 
 def test_the_statements_are_found() -> None:
-    assert "persistence.operations.BEGIN_FLUSH" in STATEMENTS
+    assert "persistence.operations.WRITE_FLUSH" in STATEMENTS
     assert "persistence.graphs.Graphs.CREATE" in STATEMENTS
     assert "persistence.tables.NODES[-weight]" in STATEMENTS
     assert len(STATEMENTS) > 20

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from math import isfinite
@@ -66,7 +66,7 @@ async def new_graph(database: Database, parent_id: UUID | None = None) -> UUID:
 async def store(database: Database, graph_id: UUID, operations: Sequence[Operation]) -> None:
     """Commit `operations` to the graph's log as the log writer does."""
     connection = await database.connect_log()
-    mine = [replace(operation, graph_id=graph_id, user_id=ANONYMOUS_USER_ID) for operation in operations]
+    mine = [operation._replace(graph_id=graph_id, user_id=ANONYMOUS_USER_ID) for operation in operations]
     await write_flush(connection, new_id(), mine, [], forget_old=False, timeout_s=10)
     await connection.close()
 

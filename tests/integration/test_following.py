@@ -58,7 +58,7 @@ async def test_FAULT_10_a_clock_that_is_not_postgresqls_makes_no_lag(database: D
     assert await projection.news(()) == []
     graph_id = await new_graph(database)
     (operation,) = nodes("a")
-    await store(database, graph_id, [replace(operation, created_at=operation.created_at + ahead)])
+    await store(database, graph_id, [operation._replace(created_at=operation.created_at + ahead)])
     (news,) = await projection.news(())
     (surveyed,) = (await projection.survey(300)).behind
     assert max(news.behind_s, surveyed.behind_s) < 60

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -249,7 +248,7 @@ async def test_LOG_9_an_update_that_waits_is_marked_until_its_turn_comes(databas
         await listener.reaches(1)
         assert await read(database, graph_id) == ([b"waits"], [b"waits"])
         assert (await stored(database_url))[0]["applied_at"] is None
-        log.append(replace(operation(graph_id, b"needed"), settles=(b"waits",)), listener)
+        log.append(operation(graph_id, b"needed")._replace(settles=(b"waits",)), listener)
         await listener.reaches(2)
     assert (await stored(database_url))[0]["applied_at"] is not None
     assert await read(database, graph_id) == ([b"waits", b"needed"], [b"waits", b"needed"]), "still not in its turn"

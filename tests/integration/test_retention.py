@@ -1,7 +1,6 @@
 """When graphs are compacted, and what of the log can go then: COMPACT-2, COMPACT-5 and COMPACT-8."""
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -60,7 +59,7 @@ async def test_a_graph_is_compacted_when_its_operations_come_of_age(
     clock = Clock()
     follower = Follower(projection, BEGIN_CAPTURE, clock)
     old = datetime.now(UTC) - timedelta(seconds=290)
-    log = [replace(operation, created_at=old, applied_at=old) for operation in nodes("a")]
+    log = [operation._replace(created_at=old, applied_at=old) for operation in nodes("a")]
     await store(database, graph_id, log)
     await caught_up(follower)
     assert follower.statistics.compactions == 0
@@ -103,10 +102,10 @@ async def test_nothing_that_loads_is_deleted(
     """COMPACT-8: of old operations, neither those after the state nor those that wait; a dry run deletes nothing."""
     graph_id = await new_graph(database)
     old = datetime.now(UTC) - timedelta(days=40)
-    log = [replace(operation, created_at=old, applied_at=old) for operation in nodes("a", "b", "c", "d", "e")]
-    late = replace(log[3], applied_at=None)
+    log = [operation._replace(created_at=old, applied_at=old) for operation in nodes("a", "b", "c", "d", "e")]
+    late = log[3]._replace(applied_at=None)
     follower = Follower(projection, BEGIN_CAPTURE, Clock(), FollowerSettings(compaction_operations=1))
-    await store(database, graph_id, [log[0], late, replace(log[1], created_at=datetime.now(UTC))])
+    await store(database, graph_id, [log[0], late, log[1]._replace(created_at=datetime.now(UTC))])
     await caught_up(follower)
     await store(database, graph_id, [log[4]])
     retention = Retention(database)
@@ -130,7 +129,7 @@ async def test_a_long_history_is_pruned_page_by_page(
     graph_id = await new_graph(database)
     old = datetime.now(UTC) - timedelta(days=40)
     log = nodes(*(str(number) for number in range(4_500)))
-    await store(database, graph_id, [replace(operation, created_at=old, applied_at=old) for operation in log[:4_400]])
+    await store(database, graph_id, [operation._replace(created_at=old, applied_at=old) for operation in log[:4_400]])
     await store(database, graph_id, log[4_400:])
     await caught_up(Follower(projection, BEGIN_CAPTURE, Clock()))
     before = await load(database, graph_id)

@@ -35,14 +35,14 @@ def with_gaps(number: int, first: int = 100_000) -> bytes:
 
 def panic_on(monkeypatch: pytest.MonkeyPatch, *updates: bytes) -> None:
     """Have yrs panic on these updates, as if it had a further way to be brought down."""
-    apply = collab.document.Doc.apply_update
+    apply = collab.document.apply_update
 
     def fail(doc: Doc[Any], update: bytes) -> None:
         if update in updates:
             raise BaseException("a panic")  # noqa: TRY002 - as those of Rust are
         apply(doc, update)
 
-    monkeypatch.setattr(collab.document.Doc, "apply_update", fail)
+    monkeypatch.setattr(collab.document, "apply_update", fail)
 
 
 def _circle(client: int = 6) -> bytes:

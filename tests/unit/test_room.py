@@ -6,6 +6,7 @@ import orjson
 import pytest
 from pycrdt import Doc, Map, Text
 
+import collab.document
 from collab.arrivals import WaitingFullError
 from collab.document import MAX_CLIENTS, LiveDocument, PoisonedDocumentError
 from collab.outbox import merge
@@ -417,10 +418,10 @@ def test_ROOM_11_a_panic_inside_yrs_is_an_error_of_the_document(monkeypatch: pyt
     class Panic(BaseException):
         """As pyo3's PanicException is."""
 
-    def panic(update: bytes) -> None:
+    def panic(_doc: Doc[Any], _update: bytes) -> None:
         raise Panic
 
-    monkeypatch.setattr(stage.room.document.doc, "apply_update", panic)
+    monkeypatch.setattr(collab.document, "apply_update", panic)
     with pytest.raises(PoisonedDocumentError):
         author.push()
     assert not stage.log.held
