@@ -42,6 +42,10 @@ class FollowerSettings(NamedTuple):
     """How much of the time one graph's compactions may take, however fast people type."""
     poll_s: float = 0.25
     """How often the log is asked for news."""
+    share: float = 0.05
+    """How much of the time following may take while nobody waits for it, whatever is edited in however many graphs."""
+    poll_most_s: float = 1.0
+    """So often the log is asked for news all the same: rows are not older than that and the time one round takes."""
     survey_s: float = 30.0
     """How often every graph is looked at: for what committed out of order, was left by others, or came of age."""
     retry_first_s: float = 1.0
@@ -122,7 +126,12 @@ class Follower:
                 await _pause(wake, self._settings.retry_first_s)
                 continue
             if not has_more:
-                await _pause(wake, started + self._settings.poll_s - self._clock())
+                await _pause(wake, self._rest_s(self._clock() - started))
+
+    def _rest_s(self, worked_s: float) -> float:
+        """Return how long to rest after a round that took so long: fewer, larger steps cost less for each operation."""
+        settings = self._settings
+        return max(settings.poll_s - worked_s, min(worked_s * (1 / settings.share - 1), settings.poll_most_s))
 
     async def look(self) -> None:
         """Find out which graphs have something to do."""
