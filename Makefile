@@ -9,7 +9,7 @@ STAMPS := .make
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup run test soak bench bench-large bench-many bench-presence bench-fairness bench-stalled bench-idle bench-sign-in \
+.PHONY: help setup run test soak bench bench-quick bench-large bench-many bench-idle bench-sign-in \
 	bench-refused bench-replay crash-table \
 	check page-check format clean
 .DEFAULT_GOAL := help
@@ -43,23 +43,18 @@ soak: $(STAMPS)/test ## run the random tests and the faults with full counts (an
 		$(PYTEST) -q tests/property tests/faults tests/integration/test_schemathesis.py; code=$$?; \
 		$(BIN)/python scripts/soak_figures.py $(STAMPS)/soak.jsonl; exit $$code
 
-bench: $(STAMPS)/bench ## measure against the peers (a few minutes)
-	@$(BIN)/python -m bench.quick
+bench: $(STAMPS)/bench ## measure against the peers and write docs/benchmarks.md (over an hour; ONLY="name name" for some)
+	@$(BIN)/python -m bench.suite $(ONLY)
+	@$(BIN)/python -m bench.report
+
+bench-quick: $(STAMPS)/bench ## measure one graph with 50 people against y-websocket (two minutes)
+	@$(BIN)/python -m bench.suite --quick
 
 bench-large: $(STAMPS)/test ## measure a graph of 10,000 nodes and 20,000 edges
 	@$(BIN)/python -m bench.large
 
 bench-many: $(STAMPS)/test ## measure what thousands of graphs leave behind in the server
 	@$(BIN)/python -m bench.many
-
-bench-presence: $(STAMPS)/bench ## measure hundreds of people in one graph who move their cursors
-	@$(BIN)/python -m bench.presence
-
-bench-fairness: $(STAMPS)/bench ## measure a person beside ten agents that push without pause
-	@$(BIN)/python -m bench.fairness
-
-bench-stalled: $(STAMPS)/bench ## measure what a client that stops reading costs
-	@$(BIN)/python -m bench.stalled
 
 bench-idle: $(STAMPS)/bench ## measure what thousands of idle sockets cost
 	@$(BIN)/python -m bench.idle

@@ -1,4 +1,4 @@
-"""Agents that push large updates as fast as their sockets take them; a process that bench.fairness starts."""
+"""Agents that push large updates as fast as their sockets take them; a process that the scenarios of fairness start."""
 
 import json
 import sys

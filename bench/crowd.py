@@ -1,4 +1,4 @@
-"""Many people who are present and move their cursors; a process that bench.presence starts.
+"""Many people who are present and move their cursors; a process that the scenarios of presence start.
 
 In the y-websocket dialect they do what the stock client does: it sends every change of presence that it
 hears back to the server, in the order added, updated, removed, without its own (y-websocket 2.1,

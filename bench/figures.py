@@ -23,10 +23,3 @@ def table(title: str, outcomes: Mapping[str, Sequence[T]], figures: Mapping[str,
 def _shown(figure: Callable[[T], float | None], outcomes: Sequence[T]) -> str:
     values = [value for outcome in outcomes if (value := figure(outcome)) is not None]
     return f"{median(values):.2f}" if values else "-"
-
-
-def ratio(ours: Sequence[T], theirs: Sequence[T], figure: Callable[[T], float]) -> str:
-    """How a figure compares, with the range over pairs of neighbouring rounds."""
-    pairs = [figure(a) / figure(b) for a, b in zip(ours, theirs, strict=True)]
-    middle = median(map(figure, ours)) / median(map(figure, theirs))
-    return f"{middle:.2f} ({min(pairs):.2f} to {max(pairs):.2f})"

@@ -7,9 +7,9 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from enum import StrEnum
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
@@ -29,6 +29,14 @@ class Acknowledgement(StrEnum):
     ECHO = "the echo of message 102"
     STATUS = "SyncStatus"
     RELAY = "none; counted once another client received the update"
+
+
+class NotInstallableError(Exception):
+    """A server cannot be had on this machine."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name} {reason}")
+        self.name, self.reason = name, reason
 
 
 class Peer(ABC):
@@ -159,29 +167,45 @@ def y_websocket(folder: Path | None = None) -> Program:
     )
 
 
-def hocuspocus(folder: Path) -> Program:
-    """Hocuspocus 4.7.0 with its SQLite extension, in `folder`."""
+def hocuspocus(folder: Path | None = None) -> Program:
+    """Hocuspocus 4.7.0; it keeps documents in memory, or, with its SQLite extension, in `folder`."""
     peer = Program(
         "Hocuspocus 4.7.0",
-        "SQLite",
+        "none" if folder is None else "SQLite",
         lambda port: [
-            _installed("node/bin/node"),
-            str(NPM / "hocuspocus.mjs"),
-            str(port),
-            str(folder / "hocuspocus.sqlite"),
+            *(_installed("node/bin/node"), str(NPM / "hocuspocus.mjs"), str(port)),
+            *([] if folder is None else [str(folder / "hocuspocus.sqlite")]),
         ],
     )
     peer.dialect, peer.acknowledgement = Dialect.HOCUSPOCUS, Acknowledgement.STATUS
     return peer
 
 
-def pycrdt_websocket(folder: Path) -> Program:
-    """pycrdt-websocket with pycrdt-store's SQLite, in `folder`."""
+def pycrdt_websocket(folder: Path | None = None) -> Program:
+    """pycrdt-websocket; it keeps documents in memory, or, with pycrdt-store, in SQLite in `folder`."""
     return Program(
         f"pycrdt-websocket {version('pycrdt-websocket')}",
-        f"SQLite, by pycrdt-store {version('pycrdt-store')}",
-        lambda port: [sys.executable, "-m", "bench.pycrdt_server", str(port), str(folder / "pycrdt.sqlite")],
+        "none" if folder is None else f"SQLite, by pycrdt-store {version('pycrdt-store')}",
+        lambda port: [
+            *(sys.executable, "-m", "bench.pycrdt_server", str(port)),
+            *([] if folder is None else [str(folder / "pycrdt.sqlite")]),
+        ],
     )
+
+
+def ypy_websocket() -> Program:
+    """ypy-websocket 0.12, documents in memory. Raises NotInstallableError where there is none for this Python."""
+    try:
+        name = f"ypy-websocket {version('ypy-websocket')}"
+    except PackageNotFoundError:
+        reason = "is left out: y-py, on which it is built, cannot be installed for this Python"
+        raise NotInstallableError("ypy-websocket", reason) from None
+    return Program(name, "none", lambda port: [sys.executable, "-m", "bench.ypy_server", str(port)])
+
+
+def in_memory(program: Callable[[], Program]) -> Callable[[Path], AbstractAsyncContextManager[Peer]]:
+    """How a scenario starts a server that keeps nothing."""
+    return lambda _: running(program())
 
 
 @asynccontextmanager

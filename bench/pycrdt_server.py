@@ -1,6 +1,7 @@
-"""pycrdt-websocket over uvicorn, storing in SQLite by pycrdt-store: `python -m bench.pycrdt_server PORT FILE`.
+"""pycrdt-websocket over uvicorn: `python -m bench.pycrdt_server PORT [FILE]`.
 
-The package brings the room and the store and leaves it to its users to bring them together; this is
+Without FILE documents are in memory, as the documentation starts it; with it they are stored in SQLite by
+pycrdt-store. The package brings the room and the store and leaves it to its users to bring them together; this is
 the shortest way that loads a room before anybody is served from it.
 """
 
@@ -40,12 +41,19 @@ class StoringServer(WebsocketServer):
         return room
 
 
+def chosen_server(files: list[str]) -> WebsocketServer:
+    """One that stores in the file given, or one that holds documents in memory."""
+    if not files:
+        return WebsocketServer()
+    (SQLiteYStore.db_path,) = files
+    return StoringServer()
+
+
 async def main() -> None:
-    port, SQLiteYStore.db_path = int(sys.argv[1]), sys.argv[2]
     logging.disable(logging.CRITICAL)  # it reports every client that leaves while it is sent something
-    async with StoringServer() as server:
+    async with chosen_server(sys.argv[2:]) as server:
         application = ASGIServer(server)
-        await uvicorn.Server(uvicorn.Config(application, port=port)).serve()
+        await uvicorn.Server(uvicorn.Config(application, port=int(sys.argv[1]))).serve()
 
 
 if __name__ == "__main__":

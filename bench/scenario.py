@@ -8,6 +8,9 @@ from statistics import median
 
 from bench.peers import Peer
 
+COMPARED_WITH = "y-websocket 2.1.0"
+"""The server to which every table shows a ratio."""
+
 Sample = Mapping[str, float]
 """What one round measured, by the keys of the scenario's figures; what a server does not have is left out."""
 
