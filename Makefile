@@ -9,7 +9,7 @@ STAMPS := .make
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup run test soak bench bench-quick bench-large bench-many bench-idle bench-sign-in \
+.PHONY: help setup run test soak bench bench-quick bench-large bench-many bench-micro bench-sign-in \
 	bench-refused bench-replay crash-table \
 	check page-check format clean
 .DEFAULT_GOAL := help
@@ -56,8 +56,8 @@ bench-large: $(STAMPS)/test ## measure a graph of 10,000 nodes and 20,000 edges
 bench-many: $(STAMPS)/test ## measure what thousands of graphs leave behind in the server
 	@$(BIN)/python -m bench.many
 
-bench-idle: $(STAMPS)/bench ## measure what thousands of idle sockets cost
-	@$(BIN)/python -m bench.idle
+bench-micro: $(STAMPS)/bench ## compare the walk, the room and replay with the figures that are kept
+	@$(BIN)/python -m bench.micro
 
 bench-sign-in: $(STAMPS)/test ## measure live editing while 50 people sign in at once
 	@$(BIN)/python -m bench.sign_in

@@ -17,6 +17,7 @@ import psutil
 from bench.dialects import Address, Dialect
 from tests.clients.eventually import eventually
 from tests.faults.harness import Server, free_port
+from tests.faults.visitors import create_graphs
 
 NPM = Path(__file__).with_name("npm")
 _MODULES = NPM / "node_modules"
@@ -59,6 +60,10 @@ class Peer(ABC):
     async def new_document(self) -> Address:
         """Return where a document is that nobody has touched."""
 
+    async def new_documents(self, count: int) -> list[Address]:
+        """Return where `count` of them are."""
+        return [await self.new_document() for _ in range(count)]
+
     @abstractmethod
     def server(self) -> list[psutil.Process]:
         """Its processes, without those of its database."""
@@ -95,6 +100,13 @@ class Layercake(Peer):
         door = f"ws://127.0.0.1:{self._server.port}/hocuspocus"
         url = door if self.dialect == Dialect.HOCUSPOCUS else self._server.sync_url(graph)
         return Address(url, graph, self.dialect)
+
+    async def new_documents(self, count: int) -> list[Address]:
+        urls = await create_graphs(self._server, count)
+        graphs = [url.rpartition("/")[2] for url in urls]
+        door = f"ws://127.0.0.1:{self._server.port}/hocuspocus"
+        doors = urls if self.dialect == Dialect.Y_WEBSOCKET else [door] * count
+        return [Address(url, graph, self.dialect) for url, graph in zip(doors, graphs, strict=True)]
 
     def server(self) -> list[psutil.Process]:
         process = psutil.Process(self._server.pid)

@@ -11,7 +11,10 @@ _FIN_BINARY, _MASKED, _OPCODE = 0x82, 0x80, 0x0F
 _BINARY, _PING = 2, 9
 _NO_MASK = bytes(4)  # RFC 6455 5.3: a client must mask, and a key of zeros leaves the bytes as they are
 _LENGTH_IN_2_BYTES, _LENGTH_IN_8_BYTES = 126, 127
+_WIDTHS = {_LENGTH_IN_2_BYTES: 2, _LENGTH_IN_8_BYTES: 8}
 _RECEIVE_BYTES = 1 << 20
+END_OF_HEAD = b"\r\n\r\n"
+_KEPT_BYTES = 64
 
 
 def frame(message: bytes, opcode: int = _FIN_BINARY) -> bytes:
@@ -26,6 +29,18 @@ def frame(message: bytes, opcode: int = _FIN_BINARY) -> bytes:
 
 def open_websocket(url: str, receive_buffer_bytes: int | None = None) -> socket.socket:
     """Open a websocket; what the server says first is read later."""
+    connection = ask_for_websocket(url, receive_buffer_bytes)
+    answer = b""
+    while END_OF_HEAD not in answer:
+        piece = connection.recv(1)  # no further than the end of the head
+        assert piece, f"the server closed the connection: {answer!r}"
+        answer += piece
+    assert answer.startswith(b"HTTP/1.1 101"), answer
+    return connection
+
+
+def ask_for_websocket(url: str, receive_buffer_bytes: int | None = None) -> socket.socket:
+    """Connect and ask for a websocket; the answer, up to END_OF_HEAD, is to be read."""
     parts = urlsplit(url)
     connection = socket.socket()
     if receive_buffer_bytes is not None:
@@ -37,12 +52,6 @@ def open_websocket(url: str, receive_buffer_bytes: int | None = None) -> socket.
         f"GET {parts.path or '/'} HTTP/1.1\r\nHost: {parts.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
     )
-    answer = b""
-    while b"\r\n\r\n" not in answer:
-        piece = connection.recv(1)  # no further than the end of the head
-        assert piece, f"the server closed the connection: {answer!r}"
-        answer += piece
-    assert answer.startswith(b"HTTP/1.1 101"), answer
     return connection
 
 
@@ -78,6 +87,43 @@ class Inbox:
                 return None
             size, start = int.from_bytes(head[2 : 2 + width], "big"), start + width
         return (head[0] & _OPCODE, start, start + size) if start + size <= len(self._rest) else None
+
+
+class Skimmer:
+    """Tells messages apart in what a server sent on one connection, and keeps no more of each than its beginning."""
+
+    def __init__(self) -> None:
+        self._head = bytearray()
+        self._beginning = bytearray()
+        self._size_bytes = self._left_bytes = 0
+
+    def take(self, piece: bytes) -> Iterator[tuple[bytes, int]]:
+        """Add what was received, and go over the messages that are whole: the beginning and the size of each."""
+        offset = 0
+        while offset < len(piece):
+            if (missing := self._missing_of_head()) > 0:
+                self._head += piece[offset : offset + missing]
+                offset += missing
+                self._size_bytes = self._left_bytes = self._announced_bytes()
+            else:
+                taken = min(self._left_bytes, len(piece) - offset)
+                room = _KEPT_BYTES - len(self._beginning)
+                self._beginning += piece[offset : offset + min(taken, room)]
+                self._left_bytes -= taken
+                offset += taken
+            if self._missing_of_head() == 0 and self._left_bytes == 0:
+                yield bytes(self._beginning), self._size_bytes
+                self._head.clear()
+                self._beginning.clear()
+
+    def _missing_of_head(self) -> int:
+        return 2 + (_WIDTHS.get(self._head[1], 0) if len(self._head) > 1 else 0) - len(self._head)
+
+    def _announced_bytes(self) -> int:
+        """Of the payload; 0 while the head is not whole."""
+        if self._missing_of_head() > 0:
+            return 0
+        return int.from_bytes(self._head[2:], "big") if len(self._head) > 2 else self._head[1]
 
 
 class Line:

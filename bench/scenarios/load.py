@@ -36,7 +36,7 @@ AROUND = (
 
 async def live_round(peer: Peer, documents: int = 1, **load: Any) -> Sample:
     """Load new documents of `peer`; the counts of clients are those of each document (bench.generator.Load)."""
-    addresses = [asdict(await peer.new_document()) for _ in range(documents)]
+    addresses = [asdict(address) for address in await peer.new_documents(documents)]
     asks = peer.acknowledgement != Acknowledgement.RELAY
     async with Generator.ready("bench.generator", addresses=addresses, ask_saved=asks, **load) as generator:
         before = cpu_s(peer.server()), cpu_s(peer.database())

@@ -1,0 +1,1 @@
+"""Micro benchmarks of the parts of the sync path, compared with figures that were kept."""
