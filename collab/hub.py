@@ -103,6 +103,7 @@ class Hub:
         self._bans = Bans(settings.banned_bytes)
         self._documents = SoundDocuments(store, settings.room.waiting_bytes, self._bans, run)
         self._holds: Counter[Room] = Counter()
+        self._summed_at, self._sum_bytes = float("-inf"), 0
         self._leases = leases
         leases.when_lost(self._lose)
 
@@ -338,7 +339,7 @@ class Hub:
     def _make_room(self) -> None:
         """Give up rooms nobody uses, longest unused first, until the documents are within the budget."""
         limit_bytes = self._settings.documents_bytes
-        if self.documents_bytes < limit_bytes:
+        if self._summed_bytes() < limit_bytes:
             return
         for graph_id in sorted(self._idle_since, key=self._idle_since.__getitem__):
             if self._rooms[graph_id].is_settled:
@@ -347,6 +348,13 @@ class Hub:
                 if self.documents_bytes < limit_bytes:
                     return
         raise MemoryFullError(limit_bytes)
+
+    def _summed_bytes(self) -> int:
+        """Return `documents_bytes`, summed up once a turn of the loop however many graphs are opened in it."""
+        now = asyncio.get_running_loop().time()
+        if now != self._summed_at:
+            self._summed_at, self._sum_bytes = now, self.documents_bytes
+        return self._sum_bytes
 
     def _measure_one(self) -> None:
         """Make the estimate that is most off exact; one at a time, since a large document takes a while."""

@@ -31,6 +31,10 @@ SET_CALLER = """
 SET_GRAPH = "SELECT set_config('app.graph_id', $1, true)"
 PING = "SELECT 1"
 
+# A connection keeps the plan of a statement. One that was made while a table was small would read all of it for ever.
+BY_INDEX = "SET LOCAL enable_seqscan = off"
+"""What makes the rest of a transaction find rows by their keys, whatever sizes tables had when its plans were made."""
+
 
 class Database:
     """Two pools of at most `pool_size` connections each: one for requests, one for the server's own work.

@@ -17,6 +17,7 @@ from persistence.ports import DocumentChunk
 from persistence.quarantine import Quarantine
 from persistence.record_rows import write_records
 from persistence.records import Operation, Record
+from persistence.small_documents import SmallDocuments
 
 MARK_APPLIED = """
     UPDATE crdt_operations SET applied_at = now()
@@ -124,6 +125,7 @@ class StoredDocuments:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._quarantine = Quarantine(database)
+        self._small = SmallDocuments(database)
 
     async def gone(self, graph_ids: Sequence[UUID]) -> Sequence[UUID]:
         """Return those of `graph_ids` that nobody may open (`persistence.ports.DocumentStore`)."""
@@ -136,6 +138,12 @@ class StoredDocuments:
     @asynccontextmanager
     async def open(self, graph_id: UUID) -> AsyncIterator[AsyncIterator[DocumentChunk]]:
         """Read one graph from one snapshot of the database (`persistence.ports.DocumentStore`)."""
+        look = await self._small.look(graph_id)
+        if not look.is_there:
+            raise NotFoundError("graph", graph_id)
+        if look.chunks is not None:
+            yield _each(look.chunks)
+            return
         async with self._snapshot() as connection:
             yield self._chunks(connection, graph_id)
 
@@ -179,6 +187,11 @@ class StoredDocuments:
     async def quarantine(self, graph_id: UUID, reasons: Mapping[int, str]) -> Sequence[str]:
         """Leave rows out from now on (`persistence.ports.DocumentStore`)."""
         return await self._quarantine.quarantine(graph_id, reasons)
+
+
+async def _each(chunks: Sequence[DocumentChunk]) -> AsyncIterator[DocumentChunk]:
+    for chunk in chunks:
+        yield chunk
 
 
 def _chunk(rows: Sequence[asyncpg.Record]) -> DocumentChunk:

@@ -20,6 +20,7 @@ from persistence.quarantine import Quarantine as QuarantineRows
 from persistence.replay_rules import StoredReplayRules
 from persistence.replays import Replays as ReplayRows
 from persistence.rights import RightsNotices, StoredRights
+from persistence.roles import RolesAtTheDoor
 from persistence.tables import GraphTables
 from replay.service import Rebuilds
 from server.accounts import Accounts, build_accounts
@@ -104,7 +105,7 @@ def build_services(settings: Settings, database: Database, authenticate: Authent
     refusals = Refusals(AuditLog(database), settings.audit_refusals)
     visitors, origins = Visitors(settings.trusted_proxies, settings.is_secure), _origins(settings)
     rights = _rights(settings, database, node)
-    door = Door(authenticate, rows, visitors, origins, rights.recent, refusals)
+    door = Door(authenticate, RolesAtTheDoor(database), visitors, origins, rights.recent, refusals)
     catalogue = Catalogue(Projects(database), rows, partial(_close, node))
     maintenance = MaintenanceProcess(settings, database.url)
     return Services(
