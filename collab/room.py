@@ -12,6 +12,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from collab.announcements import Announcements
+from collab.answers import Answers
 from collab.arrivals import Arrival, Arrivals
 from collab.document import LiveDocument
 from collab.outbox import AfterCommit, Outbox
@@ -85,6 +86,7 @@ class Room:
         self._schedule = schedule
         self._limits = limits
         self._outbox = Outbox()
+        self._answers = Answers(schedule)
         self._after_commit = AfterCommit()
         self._arrivals = arrivals
         self._waiters: dict[bytes, set[Session]] = {}
@@ -127,15 +129,15 @@ class Room:
         lost; nothing was done then.
         """
         known = self.document.known_of(state_vector)
-        message = sync.step2(b"" if isinstance(session.reading, Behind) else self.document.difference(known))
+        messages = () if isinstance(session.reading, Behind) else self._answers.answer(self.document, known)
         first()
         session.has_asked = True
         if isinstance(session.reading, Behind):
             session.reading = Behind(known)
         elif session.read_only:
-            self._answer_after_commit(session, known, message)
+            self._answer_after_commit(session, known, messages)
         else:
-            self._send(session, message)
+            self._send(session, *messages)
 
     def fall_behind(self, session: Session) -> None:
         """Send `session` nothing more until it catches up."""
@@ -149,12 +151,12 @@ class Room:
         if not isinstance(session.reading, Behind) or session not in self.sessions:
             return
         known = session.reading.known
-        message = sync.step2(self.document.difference(known))  # if the document fails, it is behind as before
+        messages = self._answers.answer(self.document, known)  # if the document fails, it is behind as before
         if session.read_only:
-            self._answer_after_commit(session, known, message)
+            self._answer_after_commit(session, known, messages)
             return
         session.reading = Live()
-        self._send(session, message)
+        self._send(session, *messages)
         self.announcements.tell_missed(session)
 
     # -- updates
@@ -227,6 +229,7 @@ class Room:
         """Go on with the document as it was loaded again; everybody is sent what may be missing of it."""
         known = self.document.state_vector
         self.document, self._arrivals = document, arrivals
+        self._answers.forget()
         difference = document.difference(known)
         if difference != _NOTHING:
             before = {one: min(known.get(one, 0), clock) for one, clock in document.state_vector.items()}
@@ -300,6 +303,7 @@ class Room:
         for arrival in arrivals:
             if arrival.applied.change is not None:
                 self._outbox.add(arrival.applied.change, author, arrival.applied.before)
+                self._answers.changed(arrival.applied.change)
             author = None  # what waited came from whoever sent it
 
     def _record(
@@ -349,17 +353,17 @@ class Room:
             return self._readers_know
         return self._outbox.known_without(self.document.state_vector)
 
-    def _answer_after_commit(self, session: Session, known: StateVector, message: Outbound) -> None:
-        answer = session.reading = Awaiting(known, self.appended, message)
+    def _answer_after_commit(self, session: Session, known: StateVector, messages: Sequence[Outbound]) -> None:
+        answer = session.reading = Awaiting(known, self.appended, messages)
         self._after_commit.add(answer.position, lambda: self._let_read(session, answer.position))
         self._release()
 
     def _let_read(self, session: Session, position: int) -> None:
         # A newer answer, or falling behind, makes an older one void.
         if isinstance(session.reading, Awaiting) and session.reading.position == position:
-            message = session.reading.difference
+            messages = session.reading.difference
             session.reading = Live()
-            self._send(session, message)
+            self._send(session, *messages)
             self.announcements.tell_missed(session)
 
     def _promise_acknowledgements(self, session: Session) -> None:
@@ -393,9 +397,9 @@ class Room:
             if session.read_only:
                 self._send(session, message)
 
-    def _send(self, session: Session, message: Outbound) -> None:
+    def _send(self, session: Session, *messages: Outbound) -> None:
         if isinstance(session.reading, Live) and session in self.sessions:
-            session.peer.send(message)
+            session.peer.send(*messages)
 
 
 def _few_pieces(update: bytes) -> list[bytes]:

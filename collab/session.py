@@ -1,5 +1,6 @@
 """One client's part in a room: who it is, what it may, what it still waits for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
@@ -44,12 +45,12 @@ class Behind:
 class Awaiting:
     """A client that may only read waits for the commit of what it is to be sent next.
 
-    `difference` is the message for it, on top of `known`, due once `position` is committed.
+    `difference` are the messages for it, on top of `known`, due once `position` is committed.
     """
 
     known: StateVector
     position: int
-    difference: Outbound
+    difference: Sequence[Outbound]
 
 
 @dataclass(eq=False, slots=True)
