@@ -29,6 +29,9 @@ _SMALL_BYTES = 4096
 _WALK_INSTEAD_BYTES = 16
 """Measured: a change of so many bytes is walked in the time in which one client's clock is asked for."""
 
+NOTHING = b"\x00\x00"
+"""The update without structs and deletions: what a client answers that has nothing to give."""
+
 _MEMORY_LEAST = 4096
 """Measured: an empty document and its room."""
 
@@ -180,6 +183,8 @@ class LiveDocument:
         Raises MalformedError if it may not touch the document (nothing changed) and
         PoisonedDocumentError if yrs failed on it in spite of the walk.
         """
+        if update == NOTHING:
+            return Applied(None, {})
         self._check_nesting(update, shape)
         change = self._apply(update)
         known = self.state_vector

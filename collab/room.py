@@ -14,7 +14,7 @@ from uuid import UUID
 from collab.announcements import Announcements
 from collab.answers import Answers
 from collab.arrivals import Arrival, Arrivals
-from collab.document import LiveDocument
+from collab.document import NOTHING, LiveDocument
 from collab.outbox import AfterCommit, Outbox
 from collab.session import Awaiting, Behind, Live, Session
 from collab.wire import sync
@@ -33,10 +33,6 @@ _GOODBYES = {
 
 BUSY_UPDATES = 8
 """So many updates in one window make the next one longer: people who type are fewer, so it is nobody's echo."""
-
-_NOTHING = b"\x00\x00"
-"""The update without structs and deletions."""
-
 
 class Limits(NamedTuple):
     """What bounds a room."""
@@ -85,8 +81,7 @@ class Room:
         self._log = log
         self._schedule = schedule
         self._limits = limits
-        self._outbox = Outbox()
-        self._answers = Answers(schedule)
+        self._outbox, self._answers = Outbox(), Answers(schedule)
         self._after_commit = AfterCommit()
         self._arrivals = arrivals
         self._waiters: dict[bytes, set[Session]] = {}
@@ -231,7 +226,7 @@ class Room:
         self.document, self._arrivals = document, arrivals
         self._answers.forget()
         difference = document.difference(known)
-        if difference != _NOTHING:
+        if difference != NOTHING:
             before = {one: min(known.get(one, 0), clock) for one, clock in document.state_vector.items()}
             self._outbox.add(difference, None, before)
         came = (update for update in self._waiters if update not in arrivals and not document.lacks(walk(update)))
@@ -361,8 +356,7 @@ class Room:
     def _let_read(self, session: Session, position: int) -> None:
         # A newer answer, or falling behind, makes an older one void.
         if isinstance(session.reading, Awaiting) and session.reading.position == position:
-            messages = session.reading.difference
-            session.reading = Live()
+            messages, session.reading = session.reading.difference, Live()
             self._send(session, *messages)
             self.announcements.tell_missed(session)
 

@@ -1,7 +1,7 @@
 """The connections to PostgreSQL, each in the role its work needs."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import cast
 from uuid import UUID
@@ -14,6 +14,7 @@ from persistence.translation import connecting, translate
 
 _REQUEST_ROLE = "layercake_app"
 _SERVICE_ROLE = "layercake_log"
+_QUESTIONS_AT_ONCE = 2
 _JSONB_VERSION = b"\x01"  # jsonb_send in src/backend/utils/adt/jsonb.c
 
 # PostgreSQL's settings, in ms and s; over a unix socket those of TCP mean nothing and do no harm.
@@ -24,6 +25,9 @@ _NOTICE_A_LOST_CLIENT = {
     "tcp_keepalives_count": "3",
 }
 
+# A connection keeps the plan of a statement: one made while a table was small would read all of it for ever.
+_FIND_BY_KEYS = {"enable_seqscan": "off"}
+
 SET_CALLER = """
     SELECT set_config('app.user_id', $1, true), set_config('app.grant', $2, true),
         set_config('app.everywhere', $3, true), set_config('app.graph_id', $4, true)
@@ -31,22 +35,22 @@ SET_CALLER = """
 SET_GRAPH = "SELECT set_config('app.graph_id', $1, true)"
 PING = "SELECT 1"
 
-# A connection keeps the plan of a statement. One that was made while a table was small would read all of it for ever.
-BY_INDEX = "SET LOCAL enable_seqscan = off"
-"""What makes the rest of a transaction find rows by their keys, whatever sizes tables had when its plans were made."""
-
 
 class Database:
     """Two pools of at most `pool_size` connections each: one for requests, one for the server's own work.
 
+    A small third one is for questions of many at a time (`persistence.gathering`), which wait for nothing else.
     Every wait (for a connection, for an answer) ends after `timeout_s` with StoreUnavailableError,
     and so does every call after `close`. Errors of the driver arrive as StoreError.
     """
 
-    def __init__(self, url: str, requests: asyncpg.Pool, services: asyncpg.Pool, *, timeout_s: float) -> None:
+    def __init__(
+        self, url: str, requests: asyncpg.Pool, services: asyncpg.Pool, questions: asyncpg.Pool, *, timeout_s: float
+    ) -> None:
         self.url = url
         self._requests = requests
         self._services = services
+        self._questions = questions
         self._timeout_s = timeout_s
 
     @classmethod
@@ -55,13 +59,18 @@ class Database:
 
         Raises StoreError or StoreUnavailableError with one sentence about what to correct.
         """
-        requests = await _pool(url, _REQUEST_ROLE, pool_size=pool_size, timeout_s=timeout_s)
+        questions = min(pool_size, _QUESTIONS_AT_ONCE)
+        pools: list[asyncpg.Pool] = []
         try:
-            services = await _pool(url, _SERVICE_ROLE, pool_size=pool_size, timeout_s=timeout_s)
+            pools.append(await _pool(url, _session(_REQUEST_ROLE), pool_size=pool_size, timeout_s=timeout_s))
+            pools.append(await _pool(url, _session(_SERVICE_ROLE), pool_size=pool_size, timeout_s=timeout_s))
+            finding = _session(_SERVICE_ROLE) | _FIND_BY_KEYS
+            pools.append(await _pool(url, finding, pool_size=questions, timeout_s=timeout_s, reset=_leave))
         except BaseException:
-            requests.terminate()
+            for pool in pools:
+                pool.terminate()
             raise
-        return cls(url, requests, services, timeout_s=timeout_s)
+        return cls(url, *pools, timeout_s=timeout_s)
 
     @asynccontextmanager
     async def request(self, caller: Caller, graph_id: UUID | None = None) -> AsyncIterator[asyncpg.Connection]:
@@ -84,6 +93,13 @@ class Database:
         """
         async with self._transaction(self._services) as connection:
             yield connection
+
+    async def look_up(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
+        """Return what one statement of the server itself reads by keys: one round trip, no transaction around it."""
+        with translate():
+            async with self._questions.acquire(timeout=self._timeout_s) as connection:
+                rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
+                return rows
 
     async def connect_log(self) -> asyncpg.Connection:
         """Open a connection outside the pools, as `service`; the caller owns and closes it.
@@ -108,7 +124,7 @@ class Database:
 
     async def close(self, *, timeout_s: float | None = None) -> None:
         """Close all connections; those not closed after `timeout_s`, by default that of `open`, are cut. Idempotent."""
-        pools = (self._requests, self._services)
+        pools = (self._requests, self._services, self._questions)
         try:
             async with asyncio.timeout(self._timeout_s if timeout_s is None else timeout_s):
                 await asyncio.gather(*(pool.close() for pool in pools))
@@ -128,7 +144,14 @@ async def set_graph(connection: asyncpg.Connection, graph_id: UUID) -> None:
     await connection.execute(SET_GRAPH, str(graph_id))
 
 
-async def _pool(url: str, role: str, *, pool_size: int, timeout_s: float) -> asyncpg.Pool:
+async def _pool(
+    url: str,
+    session: dict[str, str],
+    *,
+    pool_size: int,
+    timeout_s: float,
+    reset: Callable[[asyncpg.Connection], Awaitable[None]] | None = None,
+) -> asyncpg.Pool:
     with connecting(url):
         return await asyncpg.create_pool(
             url,
@@ -136,9 +159,14 @@ async def _pool(url: str, role: str, *, pool_size: int, timeout_s: float) -> asy
             max_size=pool_size,
             timeout=timeout_s,
             command_timeout=timeout_s,
-            server_settings=_session(role),
+            server_settings=session,
             init=_speak_json,
+            reset=reset,
         )
+
+
+async def _leave(_connection: asyncpg.Connection) -> None:
+    """Leave a connection as it is: single statements that only read change nothing of it."""
 
 
 def _session(role: str) -> dict[str, str]:

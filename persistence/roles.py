@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from persistence.database import BY_INDEX, Database
+from persistence.database import Database
 from persistence.gathering import Gathered
 from persistence.records import Caller
 
@@ -38,9 +38,7 @@ class RolesAtTheDoor:
 
     async def _look_up(self, questions: Sequence[tuple[Caller, UUID]]) -> Sequence[str | None]:
         columns = zip(*(_row(caller, graph_id) for caller, graph_id in questions), strict=True)
-        async with self._database.service() as connection:
-            await connection.execute(BY_INDEX)
-            rows = await connection.fetch(self.ROLES, *columns)
+        rows = await self._database.look_up(self.ROLES, *columns)
         return [row["role"] if row["is_there"] else None for row in rows]
 
 

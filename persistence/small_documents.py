@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from persistence.database import BY_INDEX, Database
+from persistence.database import Database
 from persistence.gathering import Gathered
 from persistence.ports import DocumentChunk
 
@@ -60,9 +60,7 @@ class SmallDocuments:
         return await self._looks.ask(graph_id)
 
     async def _look(self, graph_ids: Sequence[UUID]) -> Sequence[Look]:
-        async with self._database.service() as connection:
-            await connection.execute(BY_INDEX)
-            rows = await connection.fetch(self.READ_SMALL, graph_ids, SMALL_ROWS, SMALL_BYTES)
+        rows = await self._database.look_up(self.READ_SMALL, graph_ids, SMALL_ROWS, SMALL_BYTES)
         found = {
             row["id"]: Look(True, _chunks(row["state"], row["ids"], row["updates"]) if row["is_small"] else None)
             for row in rows
