@@ -19,6 +19,7 @@ from persistence.operations import StoredDocuments
 from persistence.ports import Refusal
 from persistence.projects import Projects
 from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Caller, NewEvent, Operation
+from persistence.small_documents import SMALL_BYTES, SMALL_ROWS
 
 STORED = "SELECT graph_id, operation_data, vector_clock, client_id, applied_at FROM crdt_operations ORDER BY id"
 WAIT_S = 20
@@ -209,6 +210,19 @@ async def read(database: Database, graph_id: UUID) -> tuple[list[bytes], list[by
             updates.extend(chunk.updates)
             rows.extend(chunk.updates if chunk.ids else ())
     return updates, rows
+
+
+@pytest.mark.parametrize(("rows", "size_bytes"), [(SMALL_ROWS, 1), (SMALL_ROWS + 1, 1), (2, SMALL_BYTES), (0, 0)])
+async def test_LOG_7_a_document_is_read_whole_whether_it_counts_as_small_or_not(
+    database: Database, rows: int, size_bytes: int
+) -> None:
+    graph_id, listener = await new_graph(database), Listener()
+    updates = [b"%d " % number * size_bytes for number in range(rows)]
+    async with writing(database, graph_id) as log:
+        for update in updates:
+            log.append(operation(graph_id, update), listener)
+        await listener.reaches(rows)
+    assert (await read(database, graph_id))[0] == updates
 
 
 async def test_LOG_7_a_document_is_its_state_and_the_rows_after_it(database: Database, database_url: str) -> None:
