@@ -5,6 +5,7 @@ Source: MDN, X-Forwarded-For, "Selecting an IP address"; RFC 9110 section 5.3 (a
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from collab.doorkeeper import Visitor
@@ -66,6 +67,7 @@ class Visitors:
         return known is not None and any(known in network for network in self.proxies)
 
 
+@lru_cache(maxsize=1024)
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     """Return the address in `text`, with a port, a zone or neither; None if there is none. IPv4 in IPv6 is IPv4."""
     bare = text.strip()
