@@ -18,8 +18,8 @@ KEPT_S = 1.0
 MOST_KEPT = 16
 """How many answers are kept at the same time."""
 
-KEPT_BYTES = 64 * 1024 * 1024
-"""An answer larger than this is not kept."""
+KEPT_BYTES = 32 * 1024 * 1024
+"""The answers of a room that are kept, together; one that would go beyond is made for everybody anew."""
 
 LARGE_BYTES = 64 * 1024
 """From this size on an answer outlives changes: making it takes longer than sending what changed along."""
@@ -53,8 +53,8 @@ class Answers:
         if kept is None:
             kept = _Kept(sync.step2(document.difference(known)), len(self._changes))
             self._keep(key, kept)
-        since = self._changes[kept.changes :]
-        return (kept.step2, sync.update(merge(since))) if since else (kept.step2,)
+        since = self._since(kept)
+        return (kept.step2,) if since is None else (kept.step2, sync.update(since))
 
     def changed(self, change: bytes) -> None:
         """Let later answers contain `change`, which the document just took in."""
@@ -75,8 +75,19 @@ class Answers:
         self._changes.clear()
         self._changes_bytes = 0
 
+    def _since(self, kept: _Kept) -> bytes | None:
+        """Return what changed since an answer was made, as one update."""
+        changes = self._changes[kept.changes :]
+        if not changes:
+            return None
+        since = merge(changes)
+        if all(other.changes <= kept.changes for other in self._kept.values()):
+            self._changes[kept.changes :] = [since]  # what is merged once need not be for those who come next
+        return since
+
     def _keep(self, key: bytes, kept: _Kept) -> None:
-        if len(kept.step2.payload) > KEPT_BYTES or len(self._kept) >= MOST_KEPT:
+        size_bytes = sum(len(one.step2.payload) for one in (kept, *self._kept.values()))
+        if size_bytes > KEPT_BYTES or len(self._kept) >= MOST_KEPT:
             return
         if not self._kept:
             self._schedule(KEPT_S, self.forget)

@@ -107,6 +107,25 @@ def test_answers_are_kept_for_a_while_only() -> None:
     assert len(scene.scheduled) == 1
 
 
+def test_those_who_come_one_after_the_other_are_each_sent_all_that_changed() -> None:
+    scene = Scene()
+    scene.edit("a", "x" * limits.LARGE_BYTES)
+    (before,) = scene.ask()
+    for number in range(5):
+        scene.edit("b", f"{number}")
+        scene.edit(f"{number}")
+        step2, since = scene.ask()
+        assert step2 is before
+        assert scene.is_whole([step2, since])
+
+
+def test_only_so_many_bytes_of_answers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene()
+    scene.edit("a", "x" * 100)
+    monkeypatch.setattr(limits, "KEPT_BYTES", 100)
+    assert scene.ask()[0] is not scene.ask()[0]
+
+
 def test_only_so_many_answers_are_kept() -> None:
     scene = Scene()
     scene.edit("a", "x" * 100)
