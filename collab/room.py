@@ -34,6 +34,7 @@ _GOODBYES = {
 BUSY_UPDATES = 8
 """So many updates in one window make the next one longer: people who type are fewer, so it is nobody's echo."""
 
+
 class Limits(NamedTuple):
     """What bounds a room."""
 

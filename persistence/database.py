@@ -1,7 +1,7 @@
 """The connections to PostgreSQL, each in the role its work needs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
 from uuid import UUID
@@ -65,7 +65,7 @@ class Database:
             pools.append(await _pool(url, _session(_REQUEST_ROLE), pool_size=pool_size, timeout_s=timeout_s))
             pools.append(await _pool(url, _session(_SERVICE_ROLE), pool_size=pool_size, timeout_s=timeout_s))
             finding = _session(_SERVICE_ROLE) | _FIND_BY_KEYS
-            pools.append(await _pool(url, finding, pool_size=questions, timeout_s=timeout_s, reset=_leave))
+            pools.append(await _pool(url, finding, pool_size=questions, timeout_s=timeout_s))
         except BaseException:
             for pool in pools:
                 pool.terminate()
@@ -144,14 +144,7 @@ async def set_graph(connection: asyncpg.Connection, graph_id: UUID) -> None:
     await connection.execute(SET_GRAPH, str(graph_id))
 
 
-async def _pool(
-    url: str,
-    session: dict[str, str],
-    *,
-    pool_size: int,
-    timeout_s: float,
-    reset: Callable[[asyncpg.Connection], Awaitable[None]] | None = None,
-) -> asyncpg.Pool:
+async def _pool(url: str, session: dict[str, str], *, pool_size: int, timeout_s: float) -> asyncpg.Pool:
     with connecting(url):
         return await asyncpg.create_pool(
             url,
@@ -161,12 +154,12 @@ async def _pool(
             command_timeout=timeout_s,
             server_settings=session,
             init=_speak_json,
-            reset=reset,
+            reset=_leave,
         )
 
 
 async def _leave(_connection: asyncpg.Connection) -> None:
-    """Leave a connection as it is: single statements that only read change nothing of it."""
+    """Leave a connection as it is: whatever is set, locked or opened on one here ends with its transaction."""
 
 
 def _session(role: str) -> dict[str, str]:

@@ -161,7 +161,7 @@ class Projection:
     ) -> AsyncIterator[Sequence[StoredOperation]]:
         waiting = await connection.fetch(READ_PENDING, graph_id, pending_ids)
         if waiting:
-            yield [StoredOperation(row["id"], row["operation_data"]) for row in waiting]
+            yield _operations(waiting)
         after = cursor.compacted_through
         while page := await self._page(connection, graph_id, after, cursor.through):
             yield page
@@ -170,8 +170,9 @@ class Projection:
     async def _page(
         self, connection: asyncpg.Connection, graph_id: UUID, after: int, through: int
     ) -> Sequence[StoredOperation]:
-        rows = await connection.fetch(self.READ_PAGE, graph_id, after, through, PAGE_OPERATIONS, PAGE_BYTES)
-        return [StoredOperation(row["id"], row["operation_data"]) for row in rows]
+        return _operations(
+            await connection.fetch(self.READ_PAGE, graph_id, after, through, PAGE_OPERATIONS, PAGE_BYTES)
+        )
 
     LOCK_FLUSHES = "SELECT set_config('lock_timeout', $2, true), pg_advisory_xact_lock($1)"
     # A statement of its own: it must see what was committed before the lock was got.
@@ -196,8 +197,8 @@ class Projection:
 
     async def operations(self, graph_id: UUID, after: int, through: int) -> Sequence[StoredOperation]:
         """Return the next page of operations (`persistence.ports.ProjectionStore`)."""
-        async with self._database.service() as connection:
-            return await self._page(connection, graph_id, after, through)
+        rows = await self._database.look_up(self.READ_PAGE, graph_id, after, through, PAGE_OPERATIONS, PAGE_BYTES)
+        return _operations(rows)
 
     async def quarantine(self, graph_id: UUID, reasons: Mapping[int, str]) -> Sequence[str]:
         """Leave operations out from now on (`persistence.ports.ProjectionStore`)."""
@@ -261,3 +262,7 @@ class Projection:
                 compaction.pending_ids,
             )
         return stored is not None
+
+
+def _operations(rows: Sequence[asyncpg.Record]) -> list[StoredOperation]:
+    return [StoredOperation(row["id"], row["operation_data"]) for row in rows]
