@@ -248,10 +248,13 @@ class Room:
         is_busy = window.updates >= BUSY_UPDATES
         self._window_s = max(self._limits.window_s, self._limits.busy_window_s) if is_busy else self._limits.window_s
         message = sync.update(window.update)
+        has_readers = False
         for session in self.sessions:
-            if session is not window.author and not session.read_only and isinstance(session.reading, Live):
+            if session.read_only:
+                has_readers = True
+            elif session is not window.author and isinstance(session.reading, Live):
                 session.peer.send(message)
-        if any(session.read_only for session in self.sessions):
+        if has_readers:
             position, known = self.appended, dict(self.document.state_vector)
             self._after_commit.add(position, lambda: self._send_to_readers(message, known))
             self._release()

@@ -70,7 +70,7 @@ class Connection(asyncio.Protocol):
         self._is_closing = self._is_lost = self._is_refused = self._is_in_line = False
         self._liveness = Liveness(edge.settings.silent_ticks, edge.settings.deaf_ticks)
         self._taken_bytes = 0
-        self._counted = self._counted_before = 0
+        self._counted = self._counted_before = self._messages = 0
         self._unread_bytes = 0
         self.behind_since: float | None = None
         self._cut: asyncio.TimerHandle | None = None
@@ -305,6 +305,9 @@ class Connection(asyncio.Protocol):
         is_left = self._take_share(time.monotonic() + LONG_TURN_S)
         if not is_left:
             self._send_framing()  # the answers to pings and to a goodbye, after all that came before
+        self._report.messages += self._messages
+        self._edge.statistics.messages += self._messages
+        self._messages = 0
         self._bound_what_waits()
         return is_left
 
@@ -359,8 +362,7 @@ class Connection(asyncio.Protocol):
 
     def _count_message(self) -> None:
         self._counted += 1
-        self._report.messages += 1
-        self._edge.statistics.messages += 1
+        self._messages += 1
 
     def attempt(self, take: Callable[[], None]) -> None:
         """Call `take`, and close with the reason if it refuses what the client sent."""

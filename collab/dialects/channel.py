@@ -176,7 +176,11 @@ class Channel(ABC):
         if self.room.close_code is not None or self._has_ended:
             return
         try:
-            self._dispatch(message)
+            if isinstance(message, sync.Update):
+                self._greets_next = False
+                self.take_update(message)
+            else:
+                self._dispatch(message)
         except PoisonedDocumentError as error:
             # Whoever is not the author has it taken again, once the document is sound.
             self._edge.hub.poisoned(self.room, error, self.session)
@@ -193,11 +197,9 @@ class Channel(ABC):
             self._edge.hub.poisoned(self.room, error)
             self._when_going(self._catch_up)
 
-    def _dispatch(self, message: sync.Message) -> None:
+    def _dispatch(self, message: sync.Step1 | sync.Awareness | sync.QueryAwareness | sync.Acknowledge) -> None:
         greets, self._greets_next = self._greets_next, False
-        if isinstance(message, sync.Update):
-            self.take_update(message)
-        elif isinstance(message, sync.Acknowledge):
+        if isinstance(message, sync.Acknowledge):
             self.acknowledge(Outbound(message.frame))
         elif isinstance(message, sync.Awareness):
             now = self._loop.time()

@@ -87,8 +87,9 @@ def read(frame: bytes, position: int) -> tuple[Message | Token | HearNotices | N
     try:
         kind, position = read_varuint(frame, position)
         if kind == SYNC:
+            step = frame[position]
             content, end = read_bytes(frame, position + 1)
-            return sync_message(frame[position], content), end
+            return Update(content) if step == UPDATE else sync_message(step, content), end
         if kind == QUERY_AWARENESS:
             return QueryAwareness(), position
         if kind in _WITH_CONTENT:
