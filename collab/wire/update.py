@@ -44,6 +44,8 @@ class Shape(NamedTuple):
     """Whether a shared type is created inside another that is no root."""
     deletions_at: int
     """Where in the update its deletions begin."""
+    only_struct_at: int
+    """Where its one struct begins, 0 if it has none or several."""
 
 
 Id = tuple[int, int]
@@ -73,7 +75,7 @@ def walk(update: bytes, trace: list[Item] | None = None) -> Shape:
     """
     try:
         needs: dict[int, int] = {}
-        starts, ends, gaps, nested, deletions_at = _walk_structs(update, needs, trace)
+        starts, ends, gaps, nested, deletions_at, only_struct_at = _walk_structs(update, needs, trace)
         delete_ends, position = _walk_deletes(update, deletions_at)
     except IndexError:
         raise MalformedError("the update ends early") from None
@@ -81,16 +83,17 @@ def walk(update: bytes, trace: list[Item] | None = None) -> Shape:
         raise MalformedError("text in the update is not UTF-8") from None
     if position != len(update):
         raise MalformedError(f"{abs(len(update) - position)} bytes too many or missing at the end of the update")
-    return Shape(starts, ends, delete_ends, needs, gaps, nested, deletions_at)
+    return Shape(starts, ends, delete_ends, needs, gaps, nested, deletions_at, only_struct_at)
 
 
 def _walk_structs(
     data: bytes, needs: dict[int, int], trace: list[Item] | None
-) -> tuple[dict[int, int], dict[int, int], bool, bool, int]:
+) -> tuple[dict[int, int], dict[int, int], bool, bool, int, int]:
     clients, position = read_varuint(data, 0)
     starts: dict[int, int] = {}
     ends: dict[int, int] = {}
     gaps = nested = False
+    only_struct_at = 0
     for _ in range(clients):
         structs, position = read_varuint(data, position)
         client, position = read_varuint(data, position)
@@ -98,6 +101,7 @@ def _walk_structs(
         if client in ends or not structs:
             raise MalformedError(f"client {client} is listed twice or without structs")
         starts[client] = end = clock
+        only_struct_at = position if clients == structs == 1 else 0
         for _ in range(structs):
             info = data[position]
             kind = info & 31
@@ -119,7 +123,7 @@ def _walk_structs(
         if clock > MAX_CLOCK:
             raise MalformedError(f"the clock of client {client} passes {MAX_CLOCK}")
         ends[client] = end
-    return starts, ends, gaps, nested, position
+    return starts, ends, gaps, nested, position, only_struct_at
 
 
 def pieces(update: bytes) -> list[bytes]:

@@ -31,7 +31,7 @@ def test_WIRE_2_the_walk_yields_struct_and_delete_ends() -> None:
     del text[0:2]
     assert walk(updates[0]).struct_ends == {7: 5}, "clocks count UTF-16 units"
     assert walk(updates[0]).delete_ends == {}
-    assert walk(updates[1]) == ({}, {}, {7: 2}, {}, False, False, 1)
+    assert walk(updates[1]) == ({}, {}, {7: 2}, {}, False, False, 1, 0)
 
 
 def test_WIRE_1_every_kind_of_content_is_walked_to_its_end() -> None:
