@@ -67,6 +67,11 @@ class FollowerStatistics:
     quarantined: int = 0
 
 
+def rest_s(worked_s: float, settings: FollowerSettings) -> float:
+    """Return how long to rest after a round that took so long: fewer, larger steps cost less for each operation."""
+    return max(settings.poll_s - worked_s, min(worked_s * (1 / settings.share - 1), settings.poll_most_s))
+
+
 class Advance(Enum):
     """What became of a graph in one step."""
 
@@ -126,12 +131,7 @@ class Follower:
                 await _pause(wake, self._settings.retry_first_s)
                 continue
             if not has_more:
-                await _pause(wake, self._rest_s(self._clock() - started))
-
-    def _rest_s(self, worked_s: float) -> float:
-        """Return how long to rest after a round that took so long: fewer, larger steps cost less for each operation."""
-        settings = self._settings
-        return max(settings.poll_s - worked_s, min(worked_s * (1 / settings.share - 1), settings.poll_most_s))
+                await _pause(wake, rest_s(self._clock() - started, self._settings))
 
     async def look(self) -> None:
         """Find out which graphs have something to do."""

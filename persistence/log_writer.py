@@ -61,6 +61,11 @@ class LogSettings(NamedTuple):
     """After how many flushes the ids of old ones are forgotten."""
 
 
+def window_s(entries: int, settings: LogSettings) -> float:
+    """Return how long operations gather for a flush that follows one of so many entries."""
+    return settings.window_s if entries < BUSY_OPERATIONS else max(settings.window_s, settings.busy_window_s)
+
+
 class _Entry(NamedTuple):
     graph_id: UUID
     operations: Sequence[Operation]
@@ -159,14 +164,9 @@ class LogWriter:
                     self._wake.set()
                 else:
                     self._idle.set()
-                await asyncio.sleep(started + self._window_s(len(batch)) - clock())
+                await asyncio.sleep(started + window_s(len(batch), self._settings) - clock())
         finally:
             self._connection.drop()
-
-    def _window_s(self, entries: int) -> float:
-        """Return how long the next flush gathers, after one of so many entries."""
-        settings = self._settings
-        return settings.window_s if entries < BUSY_OPERATIONS else max(settings.window_s, settings.busy_window_s)
 
     async def _woken(self) -> None:
         """Wait for work; meanwhile notice if the connection dies silently, while others could take our leases."""

@@ -10,7 +10,7 @@ import collab.document
 from collab.arrivals import WaitingFullError
 from collab.document import MAX_CLIENTS, LiveDocument, PoisonedDocumentError
 from collab.outbox import merge
-from collab.room import Limits
+from collab.room import BUSY_UPDATES, Limits
 from collab.session import Behind
 from collab.wire import sync
 from collab.wire.errors import MalformedError, TooLargeError
@@ -60,6 +60,28 @@ def test_ROOM_2_later_changes_are_merged_into_one_frame_a_window() -> None:
     stage.calm(author, second, other)
     assert content(author) == content(second) == content(other)
     assert len(content(other)) == 41
+
+
+def test_ROOM_2_changes_gather_longer_while_many_come_and_no_longer_when_few_do() -> None:
+    stage = Stage(Limits(window_s=0.005, busy_window_s=0.0125, window_per_session_s=0))
+    author, other = stage.client(), stage.client()
+    author.read(), other.read()
+
+    def gathered_s(changes: int) -> float:
+        """How long the last of `changes`, made now, takes to the other."""
+        began = stage.clock.now
+        for number in range(changes):
+            write(author, f"{began} {number}")
+            author.push()
+        other.inbox.clear()
+        while not other.inbox:
+            stage.clock.pass_time(0.0005)
+        return stage.clock.now - began
+
+    stage.clock.pass_time(1)
+    gathered_s(1 + BUSY_UPDATES)  # the first one left at once
+    assert gathered_s(1) == pytest.approx(0.0125, abs=0.001)
+    assert gathered_s(1) == pytest.approx(0.005, abs=0.001)
 
 
 def test_ROOM_3_a_read_only_session_hears_of_a_change_only_after_its_commit() -> None:
