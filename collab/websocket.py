@@ -104,10 +104,9 @@ class Connection(asyncio.Protocol):
             self._edge.turns.enter(self)
 
     def eof_received(self) -> None:
-        """The client sends nothing more; the transport closes. What waits for its turn is taken all the same."""
-        if not self._is_in_line:
-            self._framing.receive_eof()
-            self._send_framing()
+        """The client sends nothing more; the transport closes. Nothing of it waits for a turn: then it is not read from."""
+        self._framing.receive_eof()
+        self._send_framing()
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Leave the room once everything that arrived is processed."""
