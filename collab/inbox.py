@@ -6,11 +6,15 @@ Source: RFC 6455 section 5.2.
 """
 
 from collections import deque
+from collections.abc import Sequence
 
-from websockets.frames import Frame, apply_mask  # type: ignore[attr-defined]  # the fastest there is
+from websockets.frames import CloseCode, Frame, apply_mask  # type: ignore[attr-defined]  # the fastest there is
 from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from collab.edge import TOO_LARGE
 
 Event = bytes | Frame | Request
 """A message that is whole in one frame; any other frame; or the request of the handshake."""
@@ -19,6 +23,17 @@ _WHOLE_MESSAGE = 0x82  # FIN and opcode 2
 _MASKED = 0x80
 _LENGTH_IN_2_BYTES, _LENGTH_IN_8_BYTES = 126, 127
 _HEAD_END = b"\r\n\r\n"
+
+
+class Framing(ServerProtocol):
+    """The protocol of `websockets`, with our close code for a message that is too large."""
+
+    def fail(self, code: CloseCode | int, reason: str = "") -> None:
+        super().fail(TOO_LARGE if code == CloseCode.MESSAGE_TOO_BIG else code, reason)
+
+    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
+        """Offered sub-protocols carry a token, and browsers insist on one of them in the answer."""
+        return subprotocols[0] if subprotocols else None
 
 
 class Inbox:

@@ -13,11 +13,9 @@ from itertools import chain
 from typing import cast
 
 import structlog
-from websockets.frames import CloseCode, Frame, Opcode
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
-from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
 
 from collab.arrivals import WaitingFullError
 from collab.dialects.hocuspocus import PATHS, HocuspocusDialect
@@ -26,7 +24,7 @@ from collab.dialects.y import YDialect
 from collab.doorkeeper import RefusedError
 from collab.edge import BAD_MESSAGE, OVERLOADED, TOO_LARGE, TOO_MANY, TOO_SLOW, ConnectionReport, Edge
 from collab.hub import FullError
-from collab.inbox import Inbox
+from collab.inbox import Framing, Inbox
 from collab.liveness import Liveness, Need
 from collab.reading import Hold, Reading
 from collab.turns import LONG_TURN_S
@@ -43,24 +41,13 @@ _TRY_AGAIN = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
 _MAX_REASON_BYTES = 123  # RFC 6455 section 5.5: a control frame carries 125 bytes
 
 
-class _Framing(ServerProtocol):
-    """The protocol of `websockets`, with our close code for a message that is too large."""
-
-    def fail(self, code: CloseCode | int, reason: str = "") -> None:
-        super().fail(TOO_LARGE if code == CloseCode.MESSAGE_TOO_BIG else code, reason)
-
-    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
-        """Offered sub-protocols carry a token, and browsers insist on one of them in the answer."""
-        return subprotocols[0] if subprotocols else None
-
-
 class Connection(asyncio.Protocol):
     """One client's socket, from the upgrade to its end. A `collab.dialects.line.Line`."""
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
         self._loop = asyncio.get_running_loop()
-        self._framing = _Framing(max_size=edge.settings.message_bytes)
+        self._framing = Framing(max_size=edge.settings.message_bytes)
         self._inbox = Inbox(self._framing, edge.settings.message_bytes)
         self._fragments = bytearray()
         self._message = b""
@@ -104,7 +91,7 @@ class Connection(asyncio.Protocol):
             self._edge.turns.enter(self)
 
     def eof_received(self) -> None:
-        """The client sends nothing more; the transport closes. Nothing of it waits for a turn: then it is not read from."""
+        """The client sends nothing more; the transport closes."""
         self._framing.receive_eof()
         self._send_framing()
 
