@@ -18,10 +18,10 @@ from collab.document import NOTHING, LiveDocument
 from collab.outbox import AfterCommit, Outbox
 from collab.session import Awaiting, Behind, Live, Session
 from collab.wire import sync
-from collab.wire.errors import MalformedError, TooLargeError
+from collab.wire.errors import TooLargeError
 from collab.wire.frames import Outbound
 from collab.wire.state_vector import StateVector
-from collab.wire.update import MAX_PIECES, Shape, pieces, walk
+from collab.wire.update import Shape, few_pieces, walk
 from persistence.ports import OperationLog, Refusal
 from persistence.records import Operation, Record
 
@@ -175,7 +175,7 @@ class Room:
         self.document.check_clients(shape)
         self.document.check_size(update, shape, self._limits.document_bytes)
         if shape.has_gaps:
-            for piece in _few_pieces(update):
+            for piece in few_pieces(update):
                 self._receive(session, piece, walk(piece), now, received_at)
         else:
             self._receive(session, update, shape, now, received_at)
@@ -398,10 +398,3 @@ class Room:
     def _send(self, session: Session, *messages: Outbound) -> None:
         if isinstance(session.reading, Live) and session in self.sessions:
             session.peer.send(*messages)
-
-
-def _few_pieces(update: bytes) -> list[bytes]:
-    parts = pieces(update)
-    if len(parts) > MAX_PIECES:
-        raise MalformedError(f"the update falls into {len(parts)} pieces; at most {MAX_PIECES} are taken")
-    return parts

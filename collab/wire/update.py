@@ -155,6 +155,14 @@ def pieces(update: bytes) -> list[bytes]:
     return [*found, b"\x00" + update[position:]]
 
 
+def few_pieces(update: bytes) -> list[bytes]:
+    """Do as `pieces`; raises MalformedError if there are more than MAX_PIECES."""
+    parts = pieces(update)
+    if len(parts) > MAX_PIECES:
+        raise MalformedError(f"the update falls into {len(parts)} pieces; at most {MAX_PIECES} are taken")
+    return parts
+
+
 def _piece(client: int, clock: int, structs: int, content: bytes) -> bytes:
     return b"\x01" + varuint(structs) + varuint(client) + varuint(clock) + content + b"\x00"
 
