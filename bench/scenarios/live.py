@@ -36,7 +36,7 @@ SCENARIOS = (
             Bar("saved_p50_ms", at_most=15),
             Bar("saved_p99_ms", at_most=50),
         ),
-        peers=(*_NODE, _PYTHON, in_memory(ypy_websocket)),
+        peers=_NODE,
         run=_load(writers=50, updates_per_s=2_000),
         is_quick=True,
     ),
