@@ -84,6 +84,11 @@ class Layercake(Peer):
         is_ours = dialect == Dialect.Y_WEBSOCKET
         self.acknowledgement = Acknowledgement.ECHO if is_ours else Acknowledgement.STATUS
 
+    @property
+    def running(self) -> Server:
+        """The server itself, for what no other one has."""
+        return self._server
+
     async def start(self) -> None:
         await self._server.start()
 

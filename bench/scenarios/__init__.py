@@ -12,4 +12,5 @@ MODULES = (
     "stalled",
     "fairness",
     "recovery",
+    "replay",
 )
