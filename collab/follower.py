@@ -32,7 +32,7 @@ _TRIES = 5
 class FollowerSettings(NamedTuple):
     """When the follower does what."""
 
-    compaction_operations: int = 2_000
+    compaction_operations: int = 10_000
     """From this many operations after the compacted state on, a new one is made."""
     compaction_bytes: int = 1024 * 1024
     """Or from this many bytes of operations on."""

@@ -39,7 +39,7 @@ class LogSettings(NamedTuple):
 
     window_s: float = 0.004
     """How long operations gather for a flush, once one was written a moment ago."""
-    busy_window_s: float = 0.01
+    busy_window_s: float = 0.0125
     """How long they gather while many come: from BUSY_OPERATIONS in the last flush on."""
     flush_operations: int = 5_000
     """The most operations of one flush."""

@@ -126,7 +126,7 @@ class Settings(BaseSettings):
     execution_timeout_s: float = Field(600.0, gt=0, description="How long a run of a plan may take.")
 
     compaction_operations: int = Field(
-        2_000, ge=1, description="Edits of a graph after which its compacted state is made anew."
+        10_000, ge=1, description="Edits of a graph after which its compacted state is made anew."
     )
     compaction_bytes: int = Field(1024 * 1024, ge=1, description="Or after edits of so many bytes.")
     compaction_age_s: float = Field(300.0, gt=0, description="Or once the oldest of them has this age.")
