@@ -23,6 +23,9 @@ TICK_S = 0.001
 ASK_EVERY_UPDATES = 10
 _QUIET_S = 1.0
 _SETTLES_WITHIN_S = 45
+_RESTS_S = 3.0
+"""For what a server does behind new documents, such as storing them: rounds measure people who go on editing."""
+
 _RECEIVE_BYTES = 1 << 16
 
 
@@ -150,6 +153,7 @@ class Round:
             assert time.monotonic() - start_s < _SETTLES_WITHIN_S, "the server does not let everybody join"
             if self._read(_QUIET_S / 10):
                 last_arrival_s = time.monotonic()
+        time.sleep(_RESTS_S)
         for client in self._clients:
             client.received = Received()
 
