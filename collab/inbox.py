@@ -24,6 +24,9 @@ _MASKED = 0x80
 _LENGTH_IN_2_BYTES, _LENGTH_IN_8_BYTES = 126, 127
 _HEAD_END = b"\r\n\r\n"
 
+SLICE_BYTES = 8 * 1024
+"""How much the protocol gets at once after a goodbye: frames can be as small as six bytes, and each takes microseconds."""
+
 
 class Framing(ServerProtocol):
     """The protocol of `websockets`, with our close code for a message that is too large."""
@@ -73,12 +76,18 @@ class Inbox:
                 if end > len(self._data):
                     return None
                 if start and self._data[begin] == _WHOLE_MESSAGE and framing.current_size is None:
-                    self._position = end
-                    return apply_mask(self._data[start:end], self._data[start - 4 : start])
+                    return self._message(start, end)
             if end == self._position:
                 return None
             self._feed(end)
         return self._events.popleft() if self._events else None
+
+    def _message(self, start: int, end: int) -> bytes:
+        message = apply_mask(self._data[start:end], self._data[start - 4 : start])
+        self._position = end
+        if end == len(self._data):
+            self._data, self._position = b"", 0  # it may have been large, and nothing more may come for long
+        return message
 
     def _payload(self, begin: int) -> tuple[int, int]:
         """Return where the payload of the frame at `begin` starts and ends, beyond what is there if it is not whole.
@@ -99,9 +108,12 @@ class Inbox:
         return start, start + size
 
     def _end_outside(self) -> int:
-        """Return up to where the protocol takes what came before the socket is open, or after its goodbye."""
-        if self._framing.state is not State.CONNECTING:
-            return len(self._data)
+        """Return up to where the protocol takes what came before the socket is open, or after its goodbye.
+
+        Of a socket that was refused it takes all, and drops it.
+        """
+        if self._framing.state is not State.CONNECTING or self._framing.eof_sent:
+            return min(len(self._data), self._position + SLICE_BYTES)
         if self._has_request:
             return self._position
         self._has_request = True

@@ -1,6 +1,7 @@
 """DOOR-3 and DOOR-4: a stream means the same however the network cuts it, and whoever takes its frames apart."""
 
 import random
+import tracemalloc
 
 import pytest
 from websockets.client import ClientProtocol
@@ -10,7 +11,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from collab.inbox import Inbox
+from collab.inbox import SLICE_BYTES, Inbox
 
 MESSAGE_BYTES = 100_000
 SEED = random.SystemRandom().randrange(2**32)
@@ -131,3 +132,46 @@ def test_after_its_goodbye_nothing_a_client_sends_is_a_message() -> None:
     assert [opcode for opcode, _, _ in taken(inbox)] == [Opcode.CLOSE]
     assert framing.close_rcvd is not None
     assert not inbox
+
+
+def test_what_a_refused_client_still_sends_is_dropped() -> None:
+    framing = ServerProtocol(max_size=MESSAGE_BYTES)
+    inbox = Inbox(framing, MESSAGE_BYTES)
+    inbox.add(HEAD + b"early")
+    assert isinstance(inbox.next(), Request)
+    framing.send_response(framing.reject(404, "there is no such graph"))
+    inbox.add(bytes(MESSAGE_BYTES))
+    assert taken(inbox) == []
+    assert not inbox
+
+
+def test_after_our_goodbye_the_protocol_gets_what_comes_a_slice_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    framing, inbox = opened()
+    framing.send_close(4400, "bad")
+    sizes, receive_data = [], framing.receive_data
+
+    def receive(data: bytes) -> None:
+        sizes.append(len(data))
+        receive_data(data)
+
+    monkeypatch.setattr(framing, "receive_data", receive)
+    inbox.add(b"\x8a\x80\0\0\0\0" * 10_000)
+    assert len(taken(inbox)) == 10_000
+    assert max(sizes) == SLICE_BYTES
+
+
+def test_a_large_message_that_was_taken_is_not_held_on_to() -> None:
+    sender = client()
+    sender.send_binary(bytes(MESSAGE_BYTES))
+    stream = b"".join(sender.data_to_send())
+    _, inbox = opened()
+    inbox.add(stream[:10])
+    assert inbox.next() is None
+    tracemalloc.start()
+    try:
+        inbox.add(stream[10:])
+        assert inbox.next() == bytes(MESSAGE_BYTES)
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held_bytes < MESSAGE_BYTES // 10
