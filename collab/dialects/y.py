@@ -50,7 +50,7 @@ class YDialect:
 
     def receive(self, message: bytes) -> Iterator[None] | None:
         """Take the first message of a frame, and return what takes the others, pausing after each."""
-        position = self._take(message, 0)
+        position = self._take(message, 0) if message else 0
         return self._take_others(message, position) if position < len(message) else None
 
     def _take_others(self, message: bytes, position: int) -> Iterator[None]:

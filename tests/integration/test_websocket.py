@@ -145,6 +145,13 @@ async def test_WIRE_6_an_unknown_message_is_skipped(served: Served) -> None:
         assert (await receive(socket, sync.Acknowledge)).frame == b"\x66still here"
 
 
+async def test_WIRE_5_a_frame_without_a_message_is_none(served: Served) -> None:
+    async with connect(served.url(await served.create_graph())) as socket:
+        await socket.send(b"")
+        await socket.send(b"\x66still here")
+        assert (await receive(socket, sync.Acknowledge)).frame == b"\x66still here"
+
+
 async def test_WIRE_5_several_messages_in_one_frame_are_taken_in_order(served: Served) -> None:
     doc, updates = recorded(3)
     text = doc.get("text", type=Text)
