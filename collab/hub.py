@@ -345,7 +345,8 @@ class Hub:
             if self._rooms[graph_id].is_settled:
                 self._unload(graph_id)
                 self.statistics.evictions += 1
-                if self.documents_bytes < limit_bytes:
+                self._summed_at = float("-inf")
+                if self._summed_bytes() < limit_bytes:
                     return
         raise MemoryFullError(limit_bytes)
 

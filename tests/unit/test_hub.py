@@ -323,6 +323,20 @@ async def test_HUB_7_documents_in_use_stay_and_a_further_one_is_refused() -> Non
     assert len(hub.rooms) == 3
 
 
+async def test_HUB_7_who_comes_in_the_turn_in_which_room_was_made_has_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SlowStore(large_chunk())
+    store.answer.set()
+    hub = Hub(store, HeldLog(), OneNode(), HubSettings(documents_bytes=6_000_000))
+    for number in range(1, 4):
+        hub.join(await hub.open(UUID(int=number)), session(number))
+    hub.leave(hub.rooms[0], next(iter(hub.rooms[0].sessions)), now=0.0)
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now)  # as uvloop's, which stands still within a turn
+    await asyncio.gather(hub.open(UUID(int=4)), hub.open(UUID(int=5)))
+    assert hub.statistics.evictions == 1
+
+
 async def test_HUB_7_what_was_deleted_does_not_count_for_long() -> None:
     doc, updates = recorded(5)
     for _ in range(3):
