@@ -45,6 +45,7 @@ class Gathered(Generic[_Question, _Answer]):
             self._asking = None
             for future in chain(*self._asked, *self._waiting.values()):  # none wait unless this task was cancelled
                 future.cancel()
+            self._asked = []  # the answers may be large
 
     async def _answer(self, questions: Sequence[_Question]) -> None:
         try:

@@ -1,6 +1,7 @@
 """Questions that many ask at the same time, and who is told what came of them."""
 
 import asyncio
+import weakref
 from collections.abc import Sequence
 
 import pytest
@@ -71,6 +72,19 @@ async def test_a_failure_is_told_to_all_who_asked_and_to_nobody_later() -> None:
         with pytest.raises(ValueError, match="down"):
             await task
     assert await gathered.ask(3) == 6
+
+
+async def test_answers_are_not_held_on_to() -> None:
+    class Answer:
+        """As large as may be."""
+
+    async def answer_all(questions: Sequence[int]) -> Sequence[Answer]:
+        return [Answer() for _ in questions]
+
+    gathered = Gathered(answer_all)
+    held = weakref.ref(await gathered.ask(1))
+    await asyncio.sleep(0)
+    assert held() is None
 
 
 async def test_who_gives_up_stops_nobody_else() -> None:
