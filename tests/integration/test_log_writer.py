@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 import asyncpg
@@ -20,6 +21,7 @@ from persistence.ports import Refusal
 from persistence.projects import Projects
 from persistence.records import ANONYMOUS_USER_ID, EVERYONE_GROUP_ID, Caller, NewEvent, Operation
 from persistence.small_documents import SMALL_BYTES, SMALL_ROWS
+from tests.clients.eventually import eventually
 
 STORED = "SELECT graph_id, operation_data, vector_clock, client_id, applied_at FROM crdt_operations ORDER BY id"
 WAIT_S = 20
@@ -282,6 +284,30 @@ async def test_LOG_10_a_flush_waits_for_whoever_holds_its_graph_exclusively(
                     await listener.reaches(1)
             assert await compaction.fetchval("SELECT count(*) FROM crdt_operations") == 0
         await listener.reaches(1)
+    await compaction.close()
+
+
+async def test_LOG_10_no_operation_has_its_id_before_its_flush_has_every_lock(
+    database: Database, database_url: str
+) -> None:
+    """Whoever holds a graph's lock sees no id of it that is not committed, whichever of the others is waited for."""
+    graph_ids, listener = [await new_graph(database) for _ in range(3)], Listener()
+    compaction = await asyncpg.connect(database_url)
+    last = "SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence('crdt_operations', 'id')), 0)"
+    waits = """
+        SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+        WHERE l.locktype = 'advisory' AND NOT l.granted AND d.datname = current_database()
+    """
+    async with writing(database, *graph_ids) as log:
+        for times, held in enumerate(graph_ids, start=1):
+            before = await compaction.fetchval(last)
+            async with compaction.transaction():
+                await compaction.execute("SELECT pg_advisory_xact_lock($1)", graph_lock(held, LockKind.FLUSH))
+                for graph_id in graph_ids:
+                    log.append(operation(graph_id), listener)
+                await eventually(partial(compaction.fetchval, waits), lambda waiting: waiting == 1)
+                assert await compaction.fetchval(last) == before
+            await listener.reaches(times * len(graph_ids))
     await compaction.close()
 
 
