@@ -25,7 +25,7 @@ _LENGTH_IN_2_BYTES, _LENGTH_IN_8_BYTES = 126, 127
 _HEAD_END = b"\r\n\r\n"
 
 SLICE_BYTES = 8 * 1024
-"""How much the protocol gets at once after a goodbye: frames can be as small as six bytes, and each takes microseconds."""
+"""How much the protocol gets at once after a goodbye: a frame can be as small as six bytes, and takes microseconds."""
 
 
 class Framing(ServerProtocol):
