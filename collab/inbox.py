@@ -121,6 +121,7 @@ class Inbox:
         return len(self._data) if head_end < 0 else head_end + len(_HEAD_END)
 
     def _feed(self, end: int) -> None:
-        self._framing.receive_data(bytes(self._data[self._position : end]))
-        self._position = end
+        data, self._position = bytes(self._data[self._position : end]), end
+        if self._framing.state is not State.CLOSED:  # else the stream ended within a frame
+            self._framing.receive_data(data)
         self._events.extend(event for event in self._framing.events_received() if isinstance(event, Event))

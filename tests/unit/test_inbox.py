@@ -175,3 +175,12 @@ def test_a_large_message_that_was_taken_is_not_held_on_to() -> None:
     finally:
         tracemalloc.stop()
     assert held_bytes < MESSAGE_BYTES // 10
+
+
+def test_what_came_of_a_frame_before_the_stream_ended_is_dropped() -> None:
+    framing, inbox = opened()
+    inbox.add(b"\x82\xfe\1")
+    assert inbox.next() is None
+    framing.receive_eof()
+    assert taken(inbox) == []
+    assert not inbox
