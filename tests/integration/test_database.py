@@ -70,6 +70,39 @@ async def test_db_15_request_runs_as_the_person_and_leaves_no_trace(database_url
     await database.close()
 
 
+@pytest.mark.parametrize("ending", ["raises", "refused", "timed out", "cancelled"])
+async def test_db_15_a_request_that_ends_badly_leaves_nothing_to_the_next(database_url: str, ending: str) -> None:
+    """Connections are not reset: what a request set, locked or opened is gone with its transaction."""
+    database = await Database.open(database_url, pool_size=1, timeout_s=0.5)
+    statement = {"raises": "SELECT 1", "refused": "SELECT 1 / 0"}.get(ending, "SELECT pg_sleep(60)")
+    begun = asyncio.Event()
+
+    async def request() -> None:
+        async with database.request(Caller(uuid4(), is_everywhere=True), uuid4()) as connection:
+            await connection.execute("SELECT set_config('lock_timeout', '1s', true), pg_advisory_xact_lock(1)")
+            await connection.cursor("SELECT generate_series(1, 9)")
+            begun.set()
+            await connection.execute(statement)
+            raise KeyError
+
+    task = asyncio.create_task(request())
+    await begun.wait()
+    if ending == "cancelled":
+        task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled() or task.exception() is not None
+    connection = await database._requests.acquire()
+    assert not connection.is_in_transaction()
+    assert await connection.fetchval(WHO) == "layercake_app nobody"
+    assert list(await connection.fetchrow(SETTINGS)) == ["", "", ""]
+    assert await connection.fetchval("SHOW lock_timeout") == "0"
+    held = "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'"
+    assert await connection.fetchval(held) == 0
+    assert await connection.fetchval("SELECT count(*) FROM pg_cursors WHERE name <> ''") == 0
+    await database._requests.release(connection)
+    await database.close()
+
+
 async def test_db_16_service_and_log_are_the_log_role(database: Database) -> None:
     async with database.service() as connection:
         assert await connection.fetchval(WHO) == "layercake_log nobody"
