@@ -351,7 +351,7 @@ class Hub:
         raise MemoryFullError(limit_bytes)
 
     def _summed_bytes(self) -> int:
-        """Return `documents_bytes`, summed up once a turn of the loop however many graphs are opened in it."""
+        """Return `documents_bytes`, summed up once a millisecond, so fine is uvloop's clock, however many ask."""
         now = asyncio.get_running_loop().time()
         if now != self._summed_at:
             self._summed_at, self._sum_bytes = now, self.documents_bytes

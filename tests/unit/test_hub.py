@@ -323,7 +323,7 @@ async def test_HUB_7_documents_in_use_stay_and_a_further_one_is_refused() -> Non
     assert len(hub.rooms) == 3
 
 
-async def test_HUB_7_who_comes_in_the_turn_in_which_room_was_made_has_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_HUB_7_who_comes_just_after_room_was_made_has_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
     store = SlowStore(large_chunk())
     store.answer.set()
     hub = Hub(store, HeldLog(), OneNode(), HubSettings(documents_bytes=6_000_000))
@@ -332,7 +332,7 @@ async def test_HUB_7_who_comes_in_the_turn_in_which_room_was_made_has_it_too(mon
     hub.leave(hub.rooms[0], next(iter(hub.rooms[0].sessions)), now=0.0)
     loop = asyncio.get_running_loop()
     now = loop.time()
-    monkeypatch.setattr(loop, "time", lambda: now)  # as uvloop's, which stands still within a turn
+    monkeypatch.setattr(loop, "time", lambda: now)  # as uvloop's, for a millisecond
     await asyncio.gather(hub.open(UUID(int=4)), hub.open(UUID(int=5)))
     assert hub.statistics.evictions == 1
 
