@@ -19,8 +19,7 @@ MOST_KEPT = 16
 """How many answers are kept at the same time."""
 
 KEPT_BYTES = 32 * 1024 * 1024
-"""The answers of a room that are kept, together and without their frames; one that would go beyond is made for everybody
-anew."""
+"""The answers of a room that are kept, together, without their frames; one that would go beyond is not kept."""
 
 LARGE_BYTES = 64 * 1024
 """From this size on an answer outlives changes: making it takes longer than sending what changed along."""
