@@ -103,7 +103,7 @@ class Inbox:
             if len(data) < begin + 2 + width:
                 return 0, len(data) + 1
             size, start = int.from_bytes(data[begin + 2 : begin + 2 + width]), start + width
-        if not 0 <= size <= self._message_bytes:
+        if not 0 <= size <= self._message_bytes - (self._framing.current_size or 0):
             return 0, len(data)
         return start, start + size
 

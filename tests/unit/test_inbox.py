@@ -123,6 +123,17 @@ def test_a_whole_message_between_fragments_ends_the_connection() -> None:
     assert framing.close_sent is not None
 
 
+def test_a_fragment_that_makes_its_message_too_large_ends_the_connection_at_its_first_bytes() -> None:
+    sender = client()
+    sender.send_binary(bytes(MESSAGE_BYTES), fin=False)
+    begun = b"".join(sender.data_to_send())
+    framing, inbox = opened()
+    inbox.add(begun + b"\x80\xff" + (MESSAGE_BYTES).to_bytes(8))
+    assert taken(inbox) == [(Opcode.BINARY, bytes(MESSAGE_BYTES), False)]
+    assert framing.close_sent is not None
+    assert not inbox
+
+
 def test_after_its_goodbye_nothing_a_client_sends_is_a_message() -> None:
     sender = client()
     sender.send_close(1000)
