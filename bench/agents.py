@@ -1,7 +1,5 @@
 """Agents that push large updates as fast as their sockets take them; a process that the scenarios of fairness start."""
 
-import json
-import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -10,7 +8,7 @@ from typing import Any
 from pycrdt import Doc, Map
 
 from bench.dialects import Address, text
-from bench.processes import is_told_to_stop, say_done_and_report, say_ready_and_wait
+from bench.processes import asked_for, is_told_to_stop, say_done_and_report, say_ready_and_wait
 from bench.sockets import Line
 from tests.clients.frames import varuint
 
@@ -94,7 +92,7 @@ class Agents:
 
 
 def main() -> None:
-    asked = json.loads(sys.argv[1])
+    asked = asked_for()
     agents = Agents(Address(**asked["address"]), asked["agents"], asked["kind"])
     say_ready_and_wait()
     say_done_and_report(agents.run())

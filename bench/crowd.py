@@ -7,14 +7,13 @@ hears back to the server, in the order added, updated, removed, without its own 
 
 import json
 import select
-import sys
 import time
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from bench.dialects import Address, Dialect, length_prefixed
-from bench.processes import is_told_to_stop, say_done_and_report, say_ready_and_wait
+from bench.processes import asked_for, is_told_to_stop, say_done_and_report, say_ready_and_wait
 from bench.sockets import Inbox, Line
 from collab.wire.awareness import GONE, Entry, decode_awareness, encode_awareness
 from tests.clients import frames
@@ -138,7 +137,7 @@ class Crowd:
 
 
 def main() -> None:
-    asked = json.loads(sys.argv[1])
+    asked = asked_for()
     crowd = Crowd(Address(**asked["address"]), asked["people"], repeats=asked["repeats"])
     say_ready_and_wait()
     say_done_and_report(crowd.run(asked["renewals_per_s"]))

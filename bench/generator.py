@@ -14,7 +14,7 @@ from statistics import quantiles
 
 from bench.arrivals import Arrived, Reader, Received, Sent, arrived
 from bench.dialects import Address, Dialect
-from bench.processes import say_ready_and_wait
+from bench.processes import asked_for, say_ready_and_wait
 from bench.sockets import frame, open_websocket
 from bench.traffic import Written, founded, written
 from tests.clients import frames
@@ -247,7 +247,7 @@ def _percentiles_ms(values_s: list[float]) -> tuple[float, float, float]:
 
 
 def main() -> None:
-    asked = json.loads(sys.argv[1])
+    asked = asked_for()
     addresses = [Address(**address) for address in asked.pop("addresses")]
     try:
         prepared = Round(Load(addresses, **asked))

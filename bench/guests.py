@@ -3,16 +3,14 @@
 Some at once, all of them once each. Without an update they only look what is there.
 """
 
-import json
 import select
-import sys
 import time
 from collections import deque
 from typing import Any
 
 from bench.callers import Caller
 from bench.dialects import NOTHING, SYNC_STATUS, Address, Dialect
-from bench.processes import say_done_and_report, say_ready_and_wait
+from bench.processes import asked_for, say_done_and_report, say_ready_and_wait
 from bench.sockets import frame
 from tests.clients import frames
 
@@ -100,7 +98,7 @@ def visit(addresses: list[Address], update: bytes, at_once: int) -> dict[str, An
 
 
 def main() -> None:
-    asked = json.loads(sys.argv[1])
+    asked = asked_for()
     dialect = Dialect(asked["dialect"])
     is_at_its_door = dialect == Dialect.Y_WEBSOCKET  # the path names the document
     documents = [Address(asked["door"] + name * is_at_its_door, name, dialect) for name in asked["documents"]]

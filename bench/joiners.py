@@ -3,16 +3,14 @@
 Each asks for what it lacks, answers the server's question with nothing, and notes when it has the whole answer.
 """
 
-import json
 import select
-import sys
 import time
 from statistics import median
 from typing import Any
 
 from bench.callers import Caller
 from bench.dialects import Address
-from bench.processes import say_done_and_report, say_ready_and_wait
+from bench.processes import asked_for, say_done_and_report, say_ready_and_wait
 
 GIVE_UP_AFTER_S = 50
 
@@ -56,7 +54,7 @@ def join(address: Address, joiners: int, state_vector: bytes, at_least_bytes: in
 
 
 def main() -> None:
-    asked = json.loads(sys.argv[1])
+    asked = asked_for()
     say_ready_and_wait()
     report = join(
         Address(**asked["address"]), asked["joiners"], bytes.fromhex(asked["state_vector"]), asked["at_least_bytes"]

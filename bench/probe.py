@@ -5,14 +5,13 @@ A process of its own, so that no load is in its way; it reports how long its own
 
 import json
 import select
-import sys
 import time
 from dataclasses import dataclass, field
 from statistics import quantiles
 from typing import Any
 
 from bench.dialects import Address, length_prefixed
-from bench.processes import say_done_and_report, say_ready_and_wait
+from bench.processes import asked_for, say_done_and_report, say_ready_and_wait
 from bench.sockets import Inbox, Line
 from bench.strokes import STROKE, strokes_of
 from collab.wire.awareness import GONE, decode_awareness
@@ -153,7 +152,7 @@ def _spread(values: list[float]) -> dict[str, float] | None:
 
 
 def main() -> None:
-    asked = json.loads(sys.argv[1])
+    asked = asked_for()
     probe = Probe(Address(**asked["address"]), asked["observers"], asked.get("watched", []))
     probe.listen(asked.get("settles_s", 0.5))
     say_ready_and_wait()

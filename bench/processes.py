@@ -1,7 +1,8 @@
 """Load generators in processes of their own, in step with the measurement.
 
-Each says "ready" on standard output once its clients have joined, and waits for a line. It ends by itself or, if it
-is one that goes on without end, at a second line; then it says "done" and prints one JSON object.
+Each hears on standard input, as a line of JSON, what it is asked for; says "ready" on standard output once its clients
+have joined, and waits for a line. It ends by itself or, if it is one that goes on without end, at a further line; then
+it says "done" and prints one JSON object.
 """
 
 import asyncio
@@ -26,12 +27,13 @@ class Generator:
     async def ready(module: str, **arguments: Any) -> AsyncIterator["Generator"]:
         """`module` with its clients joined; it is gone when the context ends."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", module, json.dumps(arguments)),
+            *(sys.executable, "-m", module),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
         try:
             generator = Generator(process)
+            generator._say(json.dumps(arguments))
             await generator._hear("ready")
             yield generator
         finally:
@@ -75,6 +77,12 @@ class Generator:
         if not line:
             raise EOFError("a load generator ended early")
         return line.decode()
+
+
+def asked_for() -> dict[str, Any]:
+    """What the generator is to do."""
+    asked: dict[str, Any] = json.loads(sys.stdin.readline())
+    return asked
 
 
 def say_ready_and_wait() -> None:

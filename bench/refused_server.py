@@ -1,12 +1,10 @@
 """A server whose people are known by the ids of their sessions, at the database that it is given."""
 
 import asyncio
-import json
-import sys
 from uuid import UUID
 
 from auth.policy import Credential, Principal
-from bench.processes import say_ready_and_wait
+from bench.processes import asked_for, say_ready_and_wait
 from collab.doorkeeper import Visitor
 from persistence.database import Database
 from server.app import bind, running
@@ -41,5 +39,5 @@ async def serve(database_url: str, port: int) -> None:
 
 if __name__ == "__main__":
     configure_logs("json")
-    arguments = json.loads(sys.argv[1])
+    arguments = asked_for()
     asyncio.run(serve(arguments["database_url"], arguments["port"]))

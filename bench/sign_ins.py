@@ -1,14 +1,12 @@
 """People who sign in over HTTP, all at once and again as soon as all are in; a process that bench.sign_in starts."""
 
 import asyncio
-import json
-import sys
 import time
 from typing import Any
 
 import httpx
 
-from bench.processes import is_told_to_stop, say_done_and_report, say_ready_and_wait
+from bench.processes import asked_for, is_told_to_stop, say_done_and_report, say_ready_and_wait
 
 _WITHIN_S = 60
 
@@ -33,7 +31,7 @@ async def _sign_in(base_url: str, username: str, password: str) -> None:
 
 
 def main() -> None:
-    asked = json.loads(sys.argv[1])
+    asked = asked_for()
     say_ready_and_wait()
     say_done_and_report(asyncio.run(sign_in_until_told(**asked)))
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import json
 import os
 import sys
 import time
@@ -11,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from bench.processes import say_done_and_report, say_ready_and_wait
+from bench.processes import asked_for, say_done_and_report, say_ready_and_wait
 from bench.sockets import frame
 from tests.clients import frames
 
@@ -84,4 +83,4 @@ async def run(doors: list[str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    say_done_and_report(asyncio.run(run(json.loads(sys.argv[1])["doors"])))
+    say_done_and_report(asyncio.run(run(asked_for()["doors"])))
