@@ -25,7 +25,9 @@ _STATE = b'{"user":{"name":"Idle","color":"#30bced"}}'
 
 
 async def stay(peer: Peer, *, with_presence: bool) -> Sample:
-    """Open sockets on new documents of `peer`, which was warmed up on others, and look once it has settled."""
+    """Open sockets on new documents of `peer`, started for it and warmed up on others, and look once it has settled."""
+    await peer.kill()  # a server that had as many before would take them into the memory of those
+    await peer.start()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(SOCKETS + _FILES_BESIDE, most), most))
     warm_up = await peer.new_documents(_WARM_UP_DOCUMENTS)
