@@ -38,7 +38,7 @@ BUSY_UPDATES = 8
 class Limits(NamedTuple):
     """What bounds a room."""
 
-    window_s: float = 0.005
+    window_s: float = 0.004
     """How long changes gather before they are sent, once one was sent a moment ago."""
     busy_window_s: float = 0.0125
     """How long they gather while many come: from BUSY_UPDATES in the last window on."""

@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     )
     socket_documents: int = Field(100, ge=1, description="Documents on one Hocuspocus connection.")
     stateless_bytes: int = Field(64 * 1024, ge=1, description="Largest Hocuspocus stateless message.")
-    coalescing_window_s: float = Field(0.005, ge=0, le=1, description="How long changes gather for one broadcast.")
+    coalescing_window_s: float = Field(0.004, ge=0, le=1, description="How long changes gather for one broadcast.")
     presence_window_s: float = Field(0.05, ge=0, le=5, description="How long presence gathers in a small room.")
     liveness_tick_s: float = Field(5.0, gt=0, le=5, description="How often connections are looked over.")
     load_timeout_s: float = Field(30.0, gt=0, description="How long a graph may take to load.")
