@@ -8,8 +8,8 @@ more."""
 
 NOTES: dict[str, str] = {
     "graph-2000": f"""\
-{_EACH_UPDATE} Between rounds the ratio was 0.38 to 0.48. Next: hand the follower what a room has applied as one
-merged update a step, where nothing waits.""",
+{_EACH_UPDATE} Next: hand the follower what a room has applied as one merged update a step, where nothing
+waits.""",
     "text-2000": _EACH_UPDATE,
     "graph-8000": f"""\
 {_EACH_UPDATE} Next: take several updates of one read as one, and the follower as above.""",

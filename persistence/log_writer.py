@@ -30,7 +30,7 @@ _log = structlog.get_logger("layercake.log")
 _UNSTORABLE = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, TypeError, ValueError)
 
 
-BUSY_OPERATIONS = 8
+BUSY_ENTRIES = 8
 """Measured: a flush costs as much as these many of its operations."""
 
 
@@ -40,7 +40,7 @@ class LogSettings(NamedTuple):
     window_s: float = 0.004
     """How long operations gather for a flush, once one was written a moment ago."""
     busy_window_s: float = 0.0125
-    """How long they gather while many come: from BUSY_OPERATIONS in the last flush on."""
+    """How long they gather while many come: from BUSY_ENTRIES in the last flush on."""
     flush_operations: int = 5_000
     """The most operations of one flush."""
     flush_bytes: int = 8 * 1024 * 1024
@@ -63,7 +63,7 @@ class LogSettings(NamedTuple):
 
 def window_s(entries: int, settings: LogSettings) -> float:
     """Return how long operations gather for a flush that follows one of so many entries."""
-    return settings.window_s if entries < BUSY_OPERATIONS else max(settings.window_s, settings.busy_window_s)
+    return settings.window_s if entries < BUSY_ENTRIES else max(settings.window_s, settings.busy_window_s)
 
 
 class _Entry(NamedTuple):

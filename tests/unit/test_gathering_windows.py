@@ -3,17 +3,17 @@
 import pytest
 
 from collab.follower import FollowerSettings, rest_s
-from persistence.log_writer import BUSY_OPERATIONS, LogSettings, window_s
+from persistence.log_writer import BUSY_ENTRIES, LogSettings, window_s
 
 
 def test_LOG_2_operations_gather_longer_while_many_come() -> None:
     settings = LogSettings(window_s=0.004, busy_window_s=0.01)
-    assert window_s(BUSY_OPERATIONS - 1, settings) == 0.004
-    assert window_s(BUSY_OPERATIONS, settings) == 0.01
+    assert window_s(BUSY_ENTRIES - 1, settings) == 0.004
+    assert window_s(BUSY_ENTRIES, settings) == 0.01
 
 
 def test_LOG_2_a_window_that_was_set_longer_stays_so() -> None:
-    assert window_s(BUSY_OPERATIONS, LogSettings(window_s=0.05, busy_window_s=0.01)) == 0.05
+    assert window_s(BUSY_ENTRIES, LogSettings(window_s=0.05, busy_window_s=0.01)) == 0.05
 
 
 @pytest.mark.parametrize(
