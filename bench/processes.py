@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-_WITHIN_S = 60
+_WITHIN_S = 120
 
 
 class Generator:

@@ -10,12 +10,11 @@ _ROUND_S = 5
 
 
 async def spread(peer: Peer) -> Sample:
-    """Load each number of new graphs in turn, two people in each, of whom one writes."""
+    """Load each number of new graphs in turn, two people in each, of whom one types."""
     us_per_update = {}
+    load = {"kind": "text", "writers": 1, "observers": 1, "updates_per_s": UPDATES_PER_S, "seconds": _ROUND_S}
     for graphs in GRAPHS:
-        seen = await live_round(
-            peer, documents=graphs, writers=1, observers=1, updates_per_s=UPDATES_PER_S, seconds=_ROUND_S
-        )
+        seen = await live_round(peer, documents=graphs, **load)
         us_per_update[graphs] = seen["server_us_per_update"]
     growth = us_per_update[GRAPHS[-1]] / us_per_update[GRAPHS[0]]
     return {f"us_per_update_{graphs}": us for graphs, us in us_per_update.items()} | {"growth": growth}
@@ -25,7 +24,7 @@ SCENARIOS = (
     Scenario(
         name="spread",
         title="One server, 1 to 2,000 graphs, 2,000 updates a second in all",
-        claim="One of two people in each graph writes; how much more an update costs where there are many graphs.",
+        claim="One of two people in each graph types; how much more an update costs where there are many graphs.",
         figures=(
             *(Figure(f"us_per_update_{graphs}", f"CPU per update, {graphs:,} graphs", "us") for graphs in GRAPHS),
             Figure("growth", "the last in parts of the first", "x", 2),
