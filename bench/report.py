@@ -4,7 +4,7 @@ from html import escape
 from pathlib import Path
 
 from bench.notes import NOTES
-from bench.results import FOLDER, Result, saved, table, verdicts
+from bench.results import FOLDER, Result, saved, scenarios, table, verdicts
 from bench.scenario import COMPARED_WITH, Figure, Scenario, middle
 
 DOCS = Path("docs")
@@ -43,6 +43,14 @@ def page(results: list[tuple[Scenario, Result]]) -> str:
     return "\n".join([_INTRODUCTION, *(section(scenario, result) for scenario, result in results)])
 
 
+def unmeasured(missing: list[Scenario]) -> str:
+    """Return what the page has no figures of, empty if there is none."""
+    if not missing:
+        return ""
+    lines = [f"- `{scenario.name}`: {scenario.title}" for scenario in missing]
+    return "\n".join(["\n## Not measured for this page", "", *lines, ""])
+
+
 def section(scenario: Scenario, result: Result) -> str:
     """Return one scenario's claim, bars, plot, table and machine."""
     left_out = [f"{name} {reason}." for name, reason in result.left_out.items()]
@@ -53,9 +61,13 @@ def section(scenario: Scenario, result: Result) -> str:
         f"![{scenario.title}: {plotted(scenario).label}, {plotted(scenario).unit}]({PLOTS}/{scenario.name}.svg)",
         _markdown(table(scenario, result)),
         *left_out,
-        f"Scenario `{scenario.name}`, medians of {result.rounds} rounds. {result.measured_on}.",
+        f"Scenario `{scenario.name}`, {_rounds(result.rounds)}. {result.measured_on}.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _rounds(number: int) -> str:
+    return "one round" if number == 1 else f"medians of {number} rounds"
 
 
 def _bars(scenario: Scenario, result: Result) -> list[str]:
@@ -145,7 +157,8 @@ def main() -> None:
     (DOCS / PLOTS).mkdir(exist_ok=True)
     for scenario, result in results:
         (DOCS / PLOTS / f"{scenario.name}.svg").write_text(plot(scenario, result))
-    (DOCS / "benchmarks.md").write_text(page(results))
+    missing = [scenario for scenario in scenarios() if scenario not in [measured for measured, _ in results]]
+    (DOCS / "benchmarks.md").write_text(page(results) + unmeasured(missing))
 
 
 if __name__ == "__main__":
