@@ -65,7 +65,7 @@ class Database:
             pools.append(await _pool(url, _session(_REQUEST_ROLE), pool_size=pool_size, timeout_s=timeout_s))
             pools.append(await _pool(url, _session(_SERVICE_ROLE), pool_size=pool_size, timeout_s=timeout_s))
             finding = _session(_SERVICE_ROLE) | _FIND_BY_KEYS
-            pools.append(await _pool(url, finding, pool_size=questions, timeout_s=timeout_s))
+            pools.append(await _pool(url, finding, pool_size=questions, least=questions, timeout_s=timeout_s))
         except BaseException:
             for pool in pools:
                 pool.terminate()
@@ -144,11 +144,11 @@ async def set_graph(connection: asyncpg.Connection, graph_id: UUID) -> None:
     await connection.execute(SET_GRAPH, str(graph_id))
 
 
-async def _pool(url: str, session: dict[str, str], *, pool_size: int, timeout_s: float) -> asyncpg.Pool:
+async def _pool(url: str, session: dict[str, str], *, pool_size: int, timeout_s: float, least: int = 1) -> asyncpg.Pool:
     with connecting(url):
         return await asyncpg.create_pool(
             url,
-            min_size=1,
+            min_size=least,
             max_size=pool_size,
             timeout=timeout_s,
             command_timeout=timeout_s,

@@ -179,6 +179,10 @@ class CrashingDatabase:
             yield cast("asyncpg.Connection", _Counted(self, connection))
             await self.count()  # before the commit
 
+    async def look_up(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
+        await self.count()
+        return await self._database.look_up(statement, *arguments)
+
     async def connect_log(self) -> asyncpg.Connection:
         return await self._database.connect_log()
 
