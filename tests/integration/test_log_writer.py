@@ -129,6 +129,9 @@ async def test_LOG_2_what_arrives_together_is_committed_together(database: Datab
         assert log.statistics.flushes == 1
 
 
+_A_FLUSH_WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
+
+
 async def test_LOG_3_a_lost_connection_delays_and_loses_nothing(database: Database, database_url: str) -> None:
     graph_id, listener = await new_graph(database), Listener()
     killer = await asyncpg.connect(database_url)
@@ -137,11 +140,15 @@ async def test_LOG_3_a_lost_connection_delays_and_loses_nothing(database: Databa
             log.append(operation(graph_id, b"%d" % number), listener)
             await asyncio.sleep(0)
             if number % 20 == 10:
-                await listener.reaches(1)
-                await killer.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                )
+                async with killer.transaction():
+                    await killer.execute("LOCK TABLE crdt_operations IN EXCLUSIVE MODE")
+                    await eventually(
+                        lambda: killer.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"), bool
+                    )
+                    await killer.execute(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                    )
         await listener.reaches(200)
         assert log.statistics.retries > 0
     await killer.close()
