@@ -43,7 +43,7 @@ soak: $(STAMPS)/test ## run the random tests and the faults with full counts (an
 		$(PYTEST) -q tests/property tests/faults tests/integration/test_schemathesis.py; code=$$?; \
 		$(BIN)/python scripts/soak_figures.py $(STAMPS)/soak.jsonl; exit $$code
 
-bench: $(STAMPS)/bench ## measure against the peers and write docs/benchmarks.md (over an hour; ONLY="name name" for some)
+bench: $(STAMPS)/bench ## measure against the peers and write docs/benchmarks.md (about two hours; ONLY="name name" for some)
 	@$(BIN)/python -m bench.suite $(ONLY)
 	@$(BIN)/python -m bench.report
 

@@ -18,7 +18,7 @@ documentation starts them. All numbers are medians of rounds that were run in tu
 documents, after a round of each server that is not counted. This page is made of the samples by
 `python -m bench.report`; what is measured, and how, is told in [bench/README.md](../bench/README.md).
 
-To repeat it: `make bench` on a machine with nothing else to do (more than an hour), `make bench ONLY="ceiling stalled"`
+To repeat it: `make bench` on a machine with nothing else to do (about two hours), `make bench ONLY="ceiling stalled"`
 for some of it, `make bench-quick` for two minutes.
 
 - *CPU* is user and system time. A server's is that of all its processes; PostgreSQL's is counted apart. The others have
