@@ -5,7 +5,7 @@ inbound frame are accepted. Source: y-protocols/sync.js, awareness.js, auth.js,
 y-websocket/src/y-websocket.js.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -69,15 +69,6 @@ class HearNotices:
 Message = Step1 | Update | Awareness | QueryAwareness | Acknowledge
 
 
-def messages(frame: bytes) -> Iterator[Message | Token | HearNotices]:
-    """Yield the messages of one frame, in order. Raises MalformedError at the first byte that is none."""
-    position = 0
-    while position < len(frame):
-        message, position = read(frame, position)
-        if message is not None:
-            yield message
-
-
 def read(frame: bytes, position: int) -> tuple[Message | Token | HearNotices | None, int]:
     """Return the message at `position` of a frame, and where the next one begins.
 
@@ -87,9 +78,8 @@ def read(frame: bytes, position: int) -> tuple[Message | Token | HearNotices | N
     try:
         kind, position = read_varuint(frame, position)
         if kind == SYNC:
-            step = frame[position]
             content, end = read_bytes(frame, position + 1)
-            return Update(content) if step == UPDATE else sync_message(step, content), end
+            return sync_message(frame[position], content), end
         if kind == QUERY_AWARENESS:
             return QueryAwareness(), position
         if kind in _WITH_CONTENT:

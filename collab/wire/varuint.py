@@ -44,11 +44,7 @@ def _read_long(data: bytes, position: int, value: int) -> tuple[int, int]:
 
 def read_bytes(data: bytes, position: int) -> tuple[bytes, int]:
     """Return the length-prefixed bytes at `position` and the position after them."""
-    length = data[position]
-    if length < 0x80:
-        position += 1
-    else:
-        length, position = read_varuint(data, position)
+    length, position = read_varuint(data, position)
     end = position + length
     if end > len(data):
         raise MalformedError(f"{length} bytes are announced, {len(data) - position} are there")

@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from collab.wire import sync
 from persistence.database import Database
 from tests.clients.eventually import eventually
+from tests.clients.messages import messages
 from tests.clients.yclient import YClient
 from tests.integration.served import Served, serving
 from tests.unit.documents import recorded
@@ -195,7 +196,7 @@ async def test_LIMIT_4_who_reads_slowly_is_not_closed(database: Database, databa
             while copy.get("map", type=Map).to_py() != doc.get("map", type=Map).to_py():
                 longest_s = max(longest_s, await gauge(served, "longest_behind_seconds"))
                 async with asyncio.timeout(WAIT_S):
-                    for message in sync.messages(await slow.recv(decode=False)):
+                    for message in messages(await slow.recv(decode=False)):
                         if isinstance(message, sync.Update):
                             copy.apply_update(message.update)
             assert longest_s < 0.5

@@ -11,6 +11,7 @@ from collab.presence import MAX_ENTRIES, MAX_STATE_BYTES
 from collab.wire import sync
 from collab.wire.awareness import GONE, Entry, decode_awareness, encode_awareness
 from persistence.database import Database
+from tests.clients.messages import messages
 from tests.integration.served import Served, serving
 
 WAIT_S = 20
@@ -33,7 +34,7 @@ async def hear(socket: ClientConnection, client: int) -> Entry:
         while True:
             frame = await socket.recv()
             assert isinstance(frame, bytes)
-            for message in sync.messages(frame):
+            for message in messages(frame):
                 if isinstance(message, sync.Awareness):
                     for entry in decode_awareness(message.update, MAX_ENTRIES):
                         if entry.client == client:
@@ -54,7 +55,7 @@ async def test_PRES_2_a_joiner_is_asked_and_then_told_who_is_present_before_it_s
         await present.send(STEP1 + presence(9, 5))
         await answered(present, b"a")
         async with connect(url) as joiner, asyncio.timeout(WAIT_S):
-            kinds = [type(message) for _ in range(2) for message in sync.messages(await joiner.recv(decode=False))]
+            kinds = [type(message) for _ in range(2) for message in messages(await joiner.recv(decode=False))]
             assert kinds == [sync.Step1, sync.Awareness]
 
 

@@ -20,6 +20,7 @@ from collab.wire.awareness import Entry, decode_awareness, encode_awareness
 from persistence.database import Database
 from persistence.identifiers import new_id
 from tests.clients.eventually import eventually
+from tests.clients.messages import messages
 from tests.clients.yclient import YClient
 from tests.integration.served import Served, serving
 from tests.unit.documents import nested_arrays, recorded
@@ -47,7 +48,7 @@ async def receive(socket: ClientConnection, kind: type[Any]) -> Any:
         while True:
             frame = await socket.recv()
             assert isinstance(frame, bytes)
-            for message in sync.messages(frame):
+            for message in messages(frame):
                 if isinstance(message, kind):
                     return message
 

@@ -20,6 +20,7 @@ from collab.wire.frames import Outbound
 from persistence.errors import GraphServedElsewhereError
 from persistence.ports import CommitListener
 from persistence.records import Operation, Record
+from tests.clients.messages import messages
 
 GRAPH = UUID(int=1)
 USER = UUID(int=2)
@@ -179,12 +180,12 @@ class Client:
     def read(self) -> list[sync.Message | sync.Token]:
         """Read all that arrived, answer Step1 and return the messages."""
         frames, self.inbox = self.inbox, []
-        messages: list[sync.Message | sync.Token] = []
+        read: list[sync.Message | sync.Token] = []
         for frame in frames:
-            for message in sync.messages(frame):
+            for message in messages(frame):
                 self._take(message)
-                messages.append(message)
-        return messages
+                read.append(message)
+        return read
 
     def _take(self, message: sync.Message | sync.Token) -> None:
         if isinstance(message, sync.Update):

@@ -12,6 +12,7 @@ from collab.document import LiveDocument
 from collab.wire import sync
 from collab.wire.frames import Outbound
 from collab.wire.update import walk
+from tests.clients.messages import messages
 from tests.unit.documents import recorded
 
 
@@ -35,11 +36,11 @@ class Scene:
     def ask(self) -> tuple[Outbound, ...]:
         return self.answers.answer(self.document, {})
 
-    def is_whole(self, messages: Sequence[Outbound]) -> bool:
-        """Whether the messages make the document of one who had nothing."""
+    def is_whole(self, answer: Sequence[Outbound]) -> bool:
+        """Whether the messages of an answer make the document of one who had nothing."""
         replica: Doc[Any] = Doc()
-        for message in messages:
-            (content,) = sync.messages(message.payload)
+        for message in answer:
+            (content,) = messages(message.payload)
             assert isinstance(content, sync.Update)
             replica.apply_update(content.update)
         return replica.get("nodes", type=Map).to_py() == self.source.get("nodes", type=Map).to_py()
