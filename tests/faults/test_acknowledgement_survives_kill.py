@@ -6,16 +6,19 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from tests.clients.yclient import YClient
 from tests.faults.early_acknowledgement import lying_proxy
 from tests.faults.figures import figures
 from tests.faults.harness import Server
 from tests.faults.load import Load
 from tests.faults.rounds import ROUNDS, seeds
+from tests.faults.visitors import create_graphs
 
 pytestmark = pytest.mark.timeout(60 + 120 * ROUNDS)
 
 Strike = Callable[[Server, Load], Awaitable[None]]
 _FROZEN_S = 3
+NEW_GRAPHS = 32
 _DATABASE_BACK_WITHIN_S = 90  # a process that outlives its postmaster can hold up the next one for 60 s
 
 
@@ -60,6 +63,23 @@ async def test_no_acknowledged_update_is_missing(server: Server, strike: Strike,
             await server.start()
             missing = load.missing(await server.content(graph))
             counted.add(strikes=1, acknowledged=load.acknowledged, missing=missing)
+
+
+async def test_edits_of_graphs_that_were_opened_a_moment_before_are_there(server: Server) -> None:
+    """SAVED-1, LEASE-5: taking a lease does not wait for the disk, what is stored under it does."""
+    urls = await create_graphs(server, NEW_GRAPHS)
+
+    async def visit(url: str) -> None:
+        async with YClient(url) as client:
+            await client.edit(["map.set", "seen", 1])
+            await client.saved()
+
+    await asyncio.gather(*map(visit, urls))
+    server.kill_postgres()
+    await server.kill()
+    await server.start()
+    found = [(await server.content(url.rpartition("/")[2])).map for url in urls]
+    assert found == [{"seen": 1}] * NEW_GRAPHS
 
 
 async def test_an_early_acknowledgement_is_found_out(server: Server) -> None:
